@@ -1,0 +1,1 @@
+"""What the Python peers of the interoperability tests share."""

@@ -1,0 +1,62 @@
+import { writeFileSync } from 'node:fs';
+import Mocha from 'mocha';
+
+/**
+ * Mocha's spec reporter that ends with every skip by name and one line of counts.
+ *
+ * A suite tells why it skips by `this.skipReason = '…'`, or by an entry `{ what, why }` in
+ * `globalThis[Symbol.for('posthorn.skips')]`. An entry is the reason of the tests whose title begins with `what`, or of
+ * the test or suite that skips right after adding it. Any other entry counts as one skip of its own.
+ */
+export default class Reporter extends Mocha.reporters.Spec {
+  #skipped = [];
+  #reasons = new Map();
+  #explained = new Set();
+  #seen = 0;
+
+  constructor(runner, options) {
+    super(runner, options);
+    runner.on('hook end', (hook) => this.#remember(hook.parent));
+    runner.on('pending', (test) => {
+      this.#remember(test);
+      this.#skipped.push({ what: test.fullTitle(), why: this.#reason(test) ?? test.ctx?.skipReason });
+    });
+  }
+
+  // Called after the global teardown, so that nothing is printed below the counts.
+  done(failures, finish) {
+    for (const entry of entries()) {
+      const tests = this.#skipped.filter((test) => test.what.startsWith(entry.what));
+      for (const test of tests) test.why ??= entry.why;
+      if (tests.length === 0 && !this.#explained.has(entry)) this.#skipped.push(entry);
+    }
+    for (const { what, why } of this.#skipped) console.log(why ? `skipped: ${what} (${why})` : `skipped: ${what}`);
+    const broken = process.env.POSTHORN_BROKEN_CHECKS?.split(',').filter(Boolean) ?? [];
+    if (this.stats.passes + this.stats.failures === 0) broken.push('no test ran');
+    for (const name of broken) console.log(`failed: ${name}`);
+    const failed = this.stats.failures + broken.length;
+    console.log(`${this.stats.passes} passed, ${failed} failed, ${this.#skipped.length} skipped`);
+    if (process.env.POSTHORN_COUNTED) writeFileSync(process.env.POSTHORN_COUNTED, '');
+    finish(Math.max(failures, failed));
+  }
+
+  /** Entries that are new belong to the test or suite that just ended. */
+  #remember(owner) {
+    const all = entries();
+    if (all.length > this.#seen) this.#reasons.set(owner, all.slice(this.#seen));
+    this.#seen = all.length;
+  }
+
+  #reason(test) {
+    for (let owner = test; owner; owner = owner.parent) {
+      const found = this.#reasons.get(owner);
+      if (!found) continue;
+      for (const entry of found) this.#explained.add(entry);
+      return found.map(({ what, why }) => (test.fullTitle().startsWith(what) ? why : `${what}: ${why}`)).join('; ');
+    }
+  }
+}
+
+function entries() {
+  return globalThis[Symbol.for('posthorn.skips')] ?? [];
+}

@@ -1,0 +1,174 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeCertificates } from './certificates.ts';
+import { cannotInstall, installDebian } from './debian.ts';
+import { findExecutable } from './executable.ts';
+import { isSkip, type Skip } from './found.ts';
+import { freePorts } from './free-port.ts';
+import { track } from './leftovers.ts';
+import { ManagementApi } from './management.ts';
+import { type RabbitBroker, type RabbitTls, rabbitTls, rabbitUrl } from './rabbit.ts';
+import { type RabbitNode, writeRabbitNode } from './rabbit-node.ts';
+import { TiedProcess } from './tied-process.ts';
+import { waitFor } from './wait-for.ts';
+
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 30_000;
+
+// By this line of the log (3.10 to 4.3) listeners, connections and message stores are closed. RabbitMQ 3.10 then waits
+// 5 s for an event handler of its management plugin that never answers: no test needs to wait with it.
+const LAST_WORDS = 'to stop collect_statistics';
+const LINGER_MS = 300;
+
+/** What a test wants otherwise than the broker of `findRabbit`. */
+export interface RabbitProcessOptions {
+  /** Lines for rabbitmq.conf: `consumer_timeout = 2000`. */
+  readonly conf?: readonly string[];
+  /** Plugins besides management and AMQP 1.0. */
+  readonly plugins?: readonly string[];
+}
+
+/**
+ * Starts an installed RabbitMQ, apart from any other on the machine: ports, node name, epmd, cookie and data are its
+ * own, and it listens on 127.0.0.1 only. Installs it first where that is possible. Each call starts another broker.
+ */
+export async function startRabbitProcess(options: RabbitProcessOptions = {}): Promise<RabbitBroker | Skip> {
+  const programs = await getPrograms();
+  if (isSkip(programs)) return programs;
+  const broker = new RabbitProcess(programs, await prepare(options));
+  await broker.start();
+  return broker;
+}
+
+interface Programs {
+  readonly server: string;
+  readonly epmd: string;
+}
+
+async function findPrograms(): Promise<Programs | undefined> {
+  // Debian's rabbitmq-server on PATH insists on another user; the one beneath does not care who runs it.
+  const server = await findExecutable('rabbitmq-server', '/usr/lib/rabbitmq/bin/rabbitmq-server');
+  const epmd = await findExecutable('epmd');
+  return server && epmd ? { server, epmd } : undefined;
+}
+
+async function getPrograms(): Promise<Programs | Skip> {
+  const installed = await findPrograms();
+  if (installed) return installed;
+  const obstacle = cannotInstall();
+  if (obstacle) return { skip: `no rabbitmq-server (with epmd) is installed, and ${obstacle}` };
+  try {
+    await installDebian('rabbitmq-server', 'openssl');
+  } catch (error) {
+    return { skip: `rabbitmq-server could not be installed: ${String(error).slice(-300)}` };
+  }
+  return (await findPrograms()) ?? { skip: 'rabbitmq-server is not where it should have been installed' };
+}
+
+async function prepare({ conf = [], plugins = [] }: RabbitProcessOptions): Promise<RabbitNode> {
+  const folder = mkdtempSync(join(tmpdir(), 'posthorn-rabbit-'));
+  const [amqp = 0, amqps = 0, http = 0, distribution = 0, epmd = 0] = await freePorts(5);
+  const certificates = await makeCertificates(join(folder, 'tls'));
+  const ports = { amqp, amqps, http, distribution, epmd };
+  return await writeRabbitNode({ folder, ports, certificates, conf, plugins });
+}
+
+class RabbitProcess implements RabbitBroker {
+  readonly host = '127.0.0.1';
+  readonly user = 'guest';
+  readonly password = 'guest';
+  readonly vhost = '/';
+  readonly port: number;
+  readonly url: string;
+  readonly tls: RabbitTls;
+  readonly api: ManagementApi;
+  version = 'unknown';
+  readonly #programs: Programs;
+  readonly #node: RabbitNode;
+  #epmd: TiedProcess | undefined;
+  #server: TiedProcess | undefined;
+
+  constructor(programs: Programs, node: RabbitNode) {
+    this.#programs = programs;
+    this.#node = node;
+    const { ports, certificates } = node;
+    this.port = ports.amqp;
+    this.url = rabbitUrl(this);
+    this.tls = rabbitTls(ports.amqps, certificates);
+    this.api = new ManagementApi(`http://${this.user}:${this.password}@${this.host}:${ports.http}/api`);
+    track({ stop: () => this.#dispose(), kill: () => this.#kill() });
+  }
+
+  async start(): Promise<void> {
+    if (this.#server && this.#server.ended === undefined) return;
+    this.#epmd ??= await this.#startEpmd();
+    let markReady = (): void => {};
+    const ready = new Promise<void>((resolve) => {
+      markReady = resolve;
+    });
+    const onLine = (line: string): void => {
+      this.version = /Starting RabbitMQ (\S+)/.exec(line)?.[1] ?? this.version;
+      if (line.includes('Server startup complete')) markReady();
+      if (line.includes(LAST_WORDS)) setTimeout(() => server.signal('SIGKILL'), LINGER_MS).unref();
+    };
+    // detached: Ctrl-C in a terminal is for the test runner; the broker goes when the runner has cleaned up.
+    const server = await TiedProcess.start(this.#programs.server, [], { env: this.#node.env, detached: true, onLine });
+    this.#server = server;
+    const timer = setTimeout(() => server.signal('SIGKILL'), START_TIMEOUT_MS);
+    const died = await Promise.race([ready, server.exited]);
+    clearTimeout(timer);
+    if (died) throw new Error(`RabbitMQ did not start (${died}):\n${server.tail.join('\n')}`);
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.stop('SIGTERM', STOP_TIMEOUT_MS);
+  }
+
+  async kill9(): Promise<void> {
+    await this.#server?.stop('SIGKILL');
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  /** Our own epmd, in the foreground: the one a node starts by itself is a daemon that outlives it. */
+  async #startEpmd(): Promise<TiedProcess> {
+    const port = this.#node.ports.epmd;
+    const args = ['-port', String(port), '-address', this.host];
+    const epmd = await TiedProcess.start(this.#programs.epmd, args, { env: this.#node.env, detached: true });
+    await waitFor('epmd', () => accepts(port));
+    return epmd;
+  }
+
+  /** The data are temporary: nothing is gained by stopping in good order before they are removed. */
+  async #dispose(): Promise<void> {
+    await Promise.all([this.#server?.stop('SIGKILL'), this.#epmd?.stop('SIGKILL')]);
+    await rm(this.#node.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #kill(): void {
+    this.#server?.signal('SIGKILL');
+    this.#epmd?.signal('SIGKILL');
+    try {
+      rmSync(this.#node.folder, { recursive: true, force: true, maxRetries: 5 });
+    } catch {
+      // the dying broker wrote once more; the folder for temporary files keeps the rest
+    }
+  }
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect({ host: '127.0.0.1', port });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } finally {
+    socket.destroy();
+  }
+}

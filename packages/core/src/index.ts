@@ -1,0 +1,51 @@
+export { type Address, type AddressKind, describe, type Source } from './address.ts';
+export { Cancellation } from './cancellation.ts';
+export { durationMs, fromQuery, parseConfig } from './config.ts';
+export { BINARY, type ContentCodec, json } from './content.ts';
+export type {
+  Driver,
+  DriverContext,
+  Features,
+  Retention,
+  SendOptions,
+  SubscribeOptions,
+  Subscription,
+  Unrouted,
+} from './driver.ts';
+export {
+  AccessError,
+  ClosedError,
+  ConfigError,
+  ConnectionError,
+  DeliveryError,
+  type ErrorCode,
+  type ErrorOptions,
+  MalformedError,
+  MessagingError,
+  messageOf,
+  OutcomeUnknownError,
+  OverloadedError,
+  TargetError,
+  TimeoutError,
+  TooLargeError,
+  UnroutableError,
+  UnsupportedError,
+} from './errors.ts';
+export { concurrent, type Executor, serial } from './executor.ts';
+export { newId } from './id.ts';
+export type { Expectation, Inbox } from './inbox.ts';
+export { compose, type Invoke, type Layer } from './layers.ts';
+export { type Logger, silent } from './logger.ts';
+export { matcher } from './match.ts';
+export { type MemoryOptions, memory } from './memory/driver.ts';
+export type { Delivery, HeaderValue, Message, Outcome } from './message.ts';
+export { type DeliveryProfile, profiles, type SettleMoment } from './profiles.ts';
+export { RecentIds } from './recent-ids.ts';
+export type { Context, Serializer } from './serializer.ts';
+export { type CloseOptions, type CloseReport, type Job, type Lane, Server, type ServerOptions } from './server.ts';
+export type { Status } from './status.ts';
+export { addressOf, checkTarget, type Target } from './target.ts';
+export { type Child, type OpenDriver, Transport, type TransportOptions } from './transport.ts';
+export { type Host, hostText, parseTransportUrl, type TransportUrl } from './url.ts';
+export { checkVersion, compatible } from './version.ts';
+export { type NativeOptions, native, type Wire, type WireCodecs } from './wire.ts';

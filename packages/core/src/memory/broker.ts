@@ -1,0 +1,110 @@
+import { type Address, describe, type Source } from '../address.ts';
+import type { Retention, SendOptions } from '../driver.ts';
+import { newId } from '../id.ts';
+import { matcher } from '../match.ts';
+import type { Message } from '../message.ts';
+import { type Entry, MemoryQueue } from './queue.ts';
+
+interface Binding {
+  readonly matches: (key: string) => boolean;
+  readonly queue: MemoryQueue;
+}
+
+/** Exchanges, queues and bindings in a few maps: what the memory transports of one name share. */
+export class MemoryBroker {
+  readonly #queues = new Map<string, MemoryQueue>();
+  /** By `multicast e/t` or `topic e`: who gets a copy. */
+  readonly #bindings = new Map<string, Set<Binding>>();
+  readonly #delays = new Set<NodeJS.Timeout>();
+
+  /** Puts the message into every queue it is meant for. Returns false when there is none. */
+  send(to: Address, message: Message, { delayMs, unrouted, retention }: SendOptions): boolean {
+    const copy: Message = { ...message, body: message.body.slice() };
+    if (delayMs !== undefined) {
+      const timer = setTimeout(() => {
+        this.#delays.delete(timer);
+        this.send(to, copy, unrouted === undefined ? {} : { unrouted });
+      }, delayMs);
+      this.#delays.add(timer);
+      return true;
+    }
+    const queues = this.#route(to);
+    if (queues.length === 0 && unrouted === 'keep') queues.push(this.queue(defaultQueue(to), retention));
+    const expiresAt = message.ttlMs === undefined ? undefined : performance.now() + message.ttlMs;
+    for (const queue of queues) queue.push({ message: copy, expiresAt, deliveryCount: 0 });
+    return queues.length > 0;
+  }
+
+  /** The queue of that name, made if it is not there. */
+  queue(name: string, retention: Retention = {}): MemoryQueue {
+    const known = this.#queues.get(name);
+    if (known !== undefined) return known;
+    const queue = new MemoryQueue(
+      name,
+      retention,
+      (entry, deadLetter) => this.#deadLetter(entry, deadLetter),
+      () => this.remove(queue),
+    );
+    this.#queues.set(name, queue);
+    return queue;
+  }
+
+  /** The one queue that all the sources feed: shared, or private with a fresh name. */
+  queueFor(sources: readonly Source[], group: string | undefined, retention: Retention | undefined): MemoryQueue {
+    const [first] = sources;
+    const named = group !== undefined ? `group ${group}` : first && sharedName(first);
+    const queue = this.queue(named ?? `private ${newId()}`, retention);
+    for (const source of sources) this.#bind(source, queue);
+    return queue;
+  }
+
+  remove(queue: MemoryQueue): void {
+    if (this.#queues.get(queue.name) !== queue) return;
+    this.#queues.delete(queue.name);
+    for (const bindings of this.#bindings.values()) {
+      for (const binding of bindings) if (binding.queue === queue) bindings.delete(binding);
+    }
+    queue.dispose();
+  }
+
+  dispose(): void {
+    for (const timer of this.#delays) clearTimeout(timer);
+    for (const queue of this.#queues.values()) queue.dispose();
+    this.#queues.clear();
+    this.#bindings.clear();
+  }
+
+  #bind(source: Source, queue: MemoryQueue): void {
+    if (source.kind !== 'multicast' && source.kind !== 'topic') return;
+    const key = source.kind === 'topic' ? `topic ${source.exchange}` : describe(source);
+    const bindings = this.#bindings.get(key) ?? new Set();
+    this.#bindings.set(key, bindings);
+    bindings.add({ matches: source.kind === 'topic' ? matcher(source.pattern) : () => true, queue });
+  }
+
+  #route(to: Address): MemoryQueue[] {
+    if (to.kind === 'multicast' || to.kind === 'topic') {
+      const bindings = this.#bindings.get(to.kind === 'topic' ? `topic ${to.exchange}` : describe(to)) ?? [];
+      const key = to.kind === 'topic' ? to.key : '';
+      return [...new Set([...bindings].filter(({ matches }) => matches(key)).map(({ queue }) => queue))];
+    }
+    const queue = this.#queues.get(describe(to));
+    return queue === undefined ? [] : [queue];
+  }
+
+  #deadLetter(entry: Entry, group: string | undefined): void {
+    if (group !== undefined) this.queue(`group ${group}`).push({ ...entry, expiresAt: undefined, deliveryCount: 0 });
+  }
+}
+
+/** The queue that `keep` makes: for a topic the group named as the key. */
+function defaultQueue(to: Address): string {
+  return to.kind === 'topic' ? `group ${to.key}` : describe(to);
+}
+
+/** The name of a queue that subscribers share, or undefined where each has its own. */
+function sharedName(source: Source): string | undefined {
+  return source.kind === 'multicast' || source.kind === 'topic' || source.kind === 'reply'
+    ? undefined
+    : describe(source);
+}

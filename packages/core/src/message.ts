@@ -1,0 +1,42 @@
+import type { Address } from './address.ts';
+
+export type HeaderValue = string | number | boolean;
+
+/** What travels. The body is opaque to drivers; the rest maps onto the standard properties of the broker's protocol. */
+export interface Message {
+  readonly body: Uint8Array;
+  readonly contentType?: string;
+  readonly contentEncoding?: string;
+  readonly headers?: Readonly<Record<string, HeaderValue>>;
+  readonly messageId?: string;
+  readonly correlationId?: string;
+  /** The name of the reply address that answers go to. */
+  readonly replyTo?: string;
+  /**
+   * Discard the message when it was not delivered within this many milliseconds. The receiver sees what the sender set
+   * (or what the broker left of it), and may count on from there.
+   */
+  readonly ttlMs?: number;
+}
+
+/**
+ * How a delivery ends. `accept`: done, forget it. `release`: give it back, to be delivered again, perhaps to another.
+ * `reject`: never again; the broker dead-letters it where that is configured.
+ */
+export type Outcome = 'accept' | 'release' | 'reject';
+
+/** One message handed to one subscriber. */
+export interface Delivery {
+  readonly message: Message;
+  /** The address the subscriber asked for. */
+  readonly to: Address;
+  readonly redelivered: boolean;
+  /** How often it was delivered before, where the broker counts. */
+  readonly deliveryCount?: number;
+  /**
+   * Ends the delivery. The first call counts, later ones change nothing. Never throws or rejects. Resolves once the
+   * settlement was handed to the broker's socket: true; or false where it can no longer be settled, because the
+   * connection that delivered it is gone (the broker will deliver it again).
+   */
+  settle(outcome: Outcome): Promise<boolean>;
+}

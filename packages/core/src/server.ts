@@ -1,0 +1,232 @@
+import { describe, type Source } from './address.ts';
+import { Cancellation } from './cancellation.ts';
+import type { SubscribeOptions, Subscription } from './driver.ts';
+import { ClosedError, MessagingError, messageOf, TooLargeError } from './errors.ts';
+import type { Executor } from './executor.ts';
+import type { Delivery, Outcome } from './message.ts';
+import type { SettleMoment } from './profiles.ts';
+import { RecentIds } from './recent-ids.ts';
+import type { Transport } from './transport.ts';
+
+/** A delivery as its pattern understood it: work to be run by the executor. */
+export interface Job {
+  /** The message's id, by which a second delivery of the same message is recognised. */
+  readonly id: string | undefined;
+  /** What logs and reports call it. */
+  readonly name: string;
+  /** Asked when the job's turn has come: a reason not to run it any more (expired, cancelled), or undefined. */
+  obsolete?(): string | undefined;
+  /** Does the work, replies included. Must not reject. Its outcome counts where settlement comes `after`. */
+  run(cancellation: Cancellation): Promise<Outcome>;
+}
+
+export interface Lane {
+  /** They feed one queue. */
+  readonly sources: readonly Source[];
+  readonly options?: SubscribeOptions;
+}
+
+export interface ServerOptions {
+  readonly name: string;
+  readonly lanes: readonly Lane[];
+  readonly executor: Executor;
+  readonly settle: SettleMoment;
+  /** Unsettled deliveries at most, in each lane. */
+  readonly prefetch: number;
+  /**
+   * Understands a delivery. Returns undefined when it settled the delivery itself. A throw rejects the delivery.
+   */
+  open(delivery: Delivery): Job | undefined;
+}
+
+export interface CloseOptions {
+  /** How long running work may take to end. Without it: as long as it needs. */
+  readonly timeoutMs?: number;
+  /** Stops waiting for running work. */
+  readonly signal?: AbortSignal;
+}
+
+export interface CloseReport {
+  /** The names of jobs that were still running when the time was up. Their signals were aborted. */
+  readonly abandoned: readonly string[];
+}
+
+interface Held {
+  readonly job: Job;
+  /** Ids that were started, as far as a second delivery of this message may reach. */
+  readonly started: RecentIds;
+  readonly delivery: Delivery;
+  readonly cancellation: Cancellation;
+}
+
+/**
+ * Owns the main loop of whatever receives: subscriptions, prefetch, settlement, duplicates, drain. What a message means
+ * is its pattern's affair (`open`), when a job runs is the executor's.
+ *
+ * inert → `start()` → serving ⇄ paused → `close()` → draining → closed
+ */
+export class Server {
+  readonly #transport: Transport;
+  readonly #options: ServerOptions;
+  readonly #started = new RecentIds();
+  readonly #waiting = new Set<Held>();
+  readonly #running = new Set<Held>();
+  #subscriptions: readonly Subscription[] = [];
+  #starting: Promise<void> | undefined;
+  #closing: Promise<CloseReport> | undefined;
+  #idle: (() => void) | undefined;
+
+  constructor(transport: Transport, options: ServerOptions) {
+    this.#transport = transport;
+    this.#options = options;
+  }
+
+  start(): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(new ClosedError(this.#options.name));
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async pause(): Promise<void> {
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.pause()));
+  }
+
+  async resume(): Promise<void> {
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.resume()));
+  }
+
+  /** Stops intake, gives back what has not started, waits for what has, leaves. */
+  close(options: CloseOptions = {}): Promise<CloseReport> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  async #start(): Promise<void> {
+    const { lanes, prefetch } = this.#options;
+    const results = await Promise.allSettled(
+      lanes.map(({ sources, options }) =>
+        this.#transport.subscribe(sources, (delivery) => this.#receive(delivery), { prefetch, ...options }),
+      ),
+    );
+    this.#subscriptions = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) {
+      await this.close();
+      throw failed.reason;
+    }
+    for (const subscription of this.#subscriptions) void subscription.ended.then((error) => this.#lost(error));
+  }
+
+  #lost(error: Error | undefined): void {
+    if (error !== undefined)
+      this.#transport.logger.error({ err: error, server: this.#options.name }, 'subscription lost');
+  }
+
+  #receive(delivery: Delivery): void {
+    if (this.#closing !== undefined) return void delivery.settle('release');
+    const job = this.#open(delivery);
+    if (job === undefined) return;
+    const started = this.#startedIds(delivery);
+    if (job.id !== undefined && started.has(job.id)) return this.#skip(delivery, job, 'delivered before');
+    const held = { job, started, delivery, cancellation: new Cancellation() };
+    this.#waiting.add(held);
+    void this.#submit(held);
+  }
+
+  /** What goes to one consumer of many is known to the whole connection; what each gets a copy of, to each alone. */
+  #startedIds({ to }: Delivery): RecentIds {
+    return to.kind === 'anycast' || to.kind === 'unicast' || to.kind === 'mailbox'
+      ? this.#transport.startedIds
+      : this.#started;
+  }
+
+  async #submit(held: Held): Promise<void> {
+    try {
+      await this.#options.executor.submit(() => this.#run(held));
+    } catch (error) {
+      this.#waiting.delete(held);
+      void held.delivery.settle('release');
+      this.#transport.logger.error({ err: error, job: held.job.name }, 'the executor refused a job');
+    }
+  }
+
+  #open(delivery: Delivery): Job | undefined {
+    const { logger, maxMessageBytes } = this.#transport;
+    try {
+      const bytes = delivery.message.body.length;
+      if (bytes > maxMessageBytes) throw new TooLargeError('a message that arrived', bytes, maxMessageBytes);
+      return this.#options.open(delivery);
+    } catch (error) {
+      void delivery.settle('reject');
+      const code = error instanceof MessagingError ? error.code : 'MALFORMED';
+      logger.warn(
+        { err: error, code, from: describe(delivery.to), messageId: delivery.message.messageId },
+        `rejected: ${messageOf(error)}`,
+      );
+      return undefined;
+    }
+  }
+
+  #skip(delivery: Delivery, job: Job, why: string): void {
+    void delivery.settle('accept');
+    this.#transport.logger.info({ job: job.name, messageId: job.id, why }, 'skipped');
+  }
+
+  async #run(held: Held): Promise<void> {
+    if (!this.#waiting.delete(held)) return;
+    const { job, started, delivery, cancellation } = held;
+    const obsolete = job.obsolete?.();
+    if (obsolete !== undefined) return this.#skip(delivery, job, obsolete);
+    if (job.id !== undefined && started.has(job.id)) return this.#skip(delivery, job, 'delivered before');
+    const first = this.#options.settle === 'first';
+    this.#running.add(held);
+    try {
+      if (first) {
+        // An id counts as started before its settlement is known: should the broker deliver again, it is a duplicate
+        // only where this process really went on to run it.
+        if (job.id !== undefined) started.add(job.id);
+        if (!(await delivery.settle('accept'))) {
+          if (job.id !== undefined) started.delete(job.id);
+          return;
+        }
+      }
+      const outcome = await job.run(cancellation);
+      if (!first) {
+        if (outcome === 'accept' && job.id !== undefined) started.add(job.id);
+        void delivery.settle(outcome);
+      }
+    } catch (error) {
+      this.#transport.logger.error({ err: error, job: job.name }, 'a job failed outside its handler');
+      void delivery.settle('reject');
+    } finally {
+      this.#running.delete(held);
+      if (this.#running.size === 0) this.#idle?.();
+    }
+  }
+
+  async #close({ timeoutMs, signal }: CloseOptions): Promise<CloseReport> {
+    await this.#starting?.catch(() => undefined);
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.stop()));
+    for (const held of this.#waiting) void held.delivery.settle('release');
+    this.#waiting.clear();
+    await this.#drained(timeoutMs, signal);
+    const abandoned = [...this.#running].map(({ job }) => job.name);
+    for (const held of this.#running) held.cancellation.cancel(new ClosedError(this.#options.name));
+    if (abandoned.length > 0)
+      this.#transport.logger.warn({ server: this.#options.name, abandoned }, 'closed with work running');
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
+    return { abandoned };
+  }
+
+  /** Resolves when nothing runs any more, or when the time is up. */
+  async #drained(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#running.size === 0 || signal?.aborted) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve;
+      if (timeoutMs !== undefined) timer = setTimeout(resolve, timeoutMs);
+      signal?.addEventListener('abort', () => resolve(), { once: true });
+    });
+    clearTimeout(timer);
+  }
+}

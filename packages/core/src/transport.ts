@@ -1,0 +1,226 @@
+import { type Address, describe, type Source } from './address.ts';
+import type { Driver, DriverContext, Features, SendOptions, SubscribeOptions, Subscription } from './driver.ts';
+import { ClosedError, ConfigError, TooLargeError, UnroutableError } from './errors.ts';
+import { Inbox } from './inbox.ts';
+import { type Logger, silent } from './logger.ts';
+import type { Delivery, Message } from './message.ts';
+import { RecentIds } from './recent-ids.ts';
+import type { CloseOptions, CloseReport } from './server.ts';
+import type { Status } from './status.ts';
+import { native, type Wire } from './wire.ts';
+
+export interface TransportOptions {
+  readonly wire?: Wire;
+  readonly logger?: Logger;
+  /** Bodies above this many bytes are neither sent nor handled. Default 16 MiB, RabbitMQ 4's own limit. */
+  readonly maxMessageBytes?: number;
+  readonly onStatus?: (status: Status) => void;
+}
+
+/** Something that a transport closes with itself: a server. */
+export interface Child {
+  close(options?: CloseOptions): Promise<CloseReport>;
+}
+
+/** Makes a driver; resolves when it is connected. */
+export type OpenDriver = (context: DriverContext) => Promise<Driver>;
+
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+const DEAD_REPLY_MS = 60_000;
+const DEAD_REPLIES = 1_000;
+
+/** What the views of one connection share. */
+interface Connection {
+  readonly driver: Driver;
+  readonly logger: Logger;
+  readonly maxMessageBytes: number;
+  readonly children: Set<Child>;
+  readonly views: Set<Transport>;
+  /** Reply addresses that nobody reads any more, and until when they are remembered. */
+  readonly deadReplies: Map<string, number>;
+  readonly startedIds: RecentIds;
+  status: Status;
+  /** True once the servers have ended: until then, work that runs may still send. */
+  ended: boolean;
+  closing: Promise<CloseReport> | undefined;
+}
+
+/**
+ * One connection to a broker, shared by all the clients and servers that are built on it. It owns the driver, the inbox
+ * for replies, and its servers, which it closes with itself.
+ */
+export class Transport implements AsyncDisposable {
+  readonly wire: Wire;
+  readonly inbox: Inbox;
+  readonly #driver: Driver;
+  readonly #connection: Connection;
+
+  private constructor(connection: Connection, driver: Driver, wire: Wire) {
+    this.#connection = connection;
+    this.wire = wire;
+    this.#driver = driver;
+    const correlate = wire.correlate ?? ((message: Message) => message.correlationId);
+    this.inbox = new Inbox(driver, correlate, (message) =>
+      connection.logger.debug({ correlationId: message.correlationId }, 'a reply that nobody waits for'),
+    );
+    connection.views.add(this);
+  }
+
+  /** Connects. Most applications call `connect(url)` of the package `posthorn`, which picks the driver. */
+  static async open(openDriver: OpenDriver, options: TransportOptions = {}): Promise<Transport> {
+    const { logger = silent, wire = native(), maxMessageBytes = MAX_MESSAGE_BYTES } = options;
+    const views = new Set<Transport>();
+    const deadReplies = new Map<string, number>();
+    let status: Status | undefined;
+    let connection: Connection | undefined;
+    const driver = await openDriver({
+      logger,
+      onStatus: (next) => {
+        status = next;
+        if (connection !== undefined) connection.status = next;
+        tell(options.onStatus, next, logger);
+      },
+      onReturned: (id, to) => {
+        if (to.kind === 'reply') return rememberDead(deadReplies, to.name, logger);
+        if (id === undefined) return;
+        for (const view of views) view.inbox.unroutable(id, to);
+      },
+      onLost: (error) => {
+        for (const view of views) view.inbox.lose(error);
+      },
+    });
+    connection = {
+      driver,
+      logger,
+      maxMessageBytes,
+      children: new Set(),
+      views,
+      deadReplies,
+      startedIds: new RecentIds(),
+      status: status ?? { state: 'connected', host: driver.name, generation: 1 },
+      ended: false,
+      closing: undefined,
+    };
+    return new Transport(connection, topologyView(driver, wire), wire);
+  }
+
+  /** The same connection speaking another wire: for a service that serves two kinds of peers. */
+  with({ wire }: { readonly wire: Wire }): Transport {
+    return new Transport(this.#connection, topologyView(this.#connection.driver, wire), wire);
+  }
+
+  get features(): Features {
+    return this.#driver.features;
+  }
+
+  get logger(): Logger {
+    return this.#connection.logger;
+  }
+
+  get maxMessageBytes(): number {
+    return this.#connection.maxMessageBytes;
+  }
+
+  /** The ids of messages whose work was started on this connection. */
+  get startedIds(): RecentIds {
+    return this.#connection.startedIds;
+  }
+
+  get status(): Status {
+    return this.#connection.status;
+  }
+
+  /** Hands a message to the broker. See `Driver.send`; bodies above `maxMessageBytes` are refused. */
+  send(to: Address, message: Message, options?: SendOptions): Promise<void> {
+    const { ended, maxMessageBytes, deadReplies } = this.#connection;
+    if (ended) return Promise.reject(new ClosedError('the transport'));
+    if (message.body.length > maxMessageBytes) {
+      return Promise.reject(new TooLargeError(`a message to ${describe(to)}`, message.body.length, maxMessageBytes));
+    }
+    if (to.kind === 'reply' && deadReplies.size > 0 && isDead(deadReplies, to.name)) {
+      return Promise.reject(new UnroutableError(`no reply to ${describe(to)}`, to));
+    }
+    return this.#driver.send(to, message, options);
+  }
+
+  subscribe(
+    from: readonly Source[],
+    receive: (delivery: Delivery) => void,
+    options?: SubscribeOptions,
+  ): Promise<Subscription> {
+    if (this.#connection.closing !== undefined) return Promise.reject(new ClosedError('the transport'));
+    return this.#driver.subscribe(from, receive, options);
+  }
+
+  /** Closes the child with this transport. Returns how to undo that. */
+  adopt(child: Child): () => void {
+    this.#connection.children.add(child);
+    return () => this.#connection.children.delete(child);
+  }
+
+  /**
+   * Closes the servers, newest first, then the connection. Work that runs is waited for, at most `timeoutMs` in all;
+   * calls that wait for replies reject with `CLOSED`. Views share their connection: closing one closes all.
+   */
+  close(options: CloseOptions = {}): Promise<CloseReport> {
+    this.#connection.closing ??= shut(this.#connection, options);
+    return this.#connection.closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+async function shut(connection: Connection, { timeoutMs, signal }: CloseOptions): Promise<CloseReport> {
+  const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+  const abandoned: string[] = [];
+  for (const child of [...connection.children].reverse()) {
+    const left = deadline === undefined ? {} : { timeoutMs: Math.max(1, deadline - performance.now()) };
+    const report = await child.close({ ...left, ...(signal && { signal }) });
+    abandoned.push(...report.abandoned);
+  }
+  connection.ended = true;
+  for (const view of connection.views) await view.inbox.close();
+  const giveUp = deadline === undefined ? signal : anySignal(deadline, signal);
+  await connection.driver.close(giveUp && { signal: giveUp });
+  return { abandoned };
+}
+
+/** Aborts at the deadline or with the signal. `AbortSignal.timeout` keeps no process alive. */
+function anySignal(deadline: number, signal: AbortSignal | undefined): AbortSignal {
+  const timeout = AbortSignal.timeout(Math.max(1, Math.ceil(deadline - performance.now())));
+  return signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
+}
+
+function topologyView(driver: Driver, wire: Wire): Driver {
+  const topology = wire.topology?.[driver.name];
+  if (topology === undefined) return driver;
+  if (driver.view === undefined)
+    throw new ConfigError('wire', `the ${driver.name} transport cannot speak the wire ${wire.name}`);
+  return driver.view(topology);
+}
+
+function tell(listener: ((status: Status) => void) | undefined, status: Status, logger: Logger): void {
+  try {
+    listener?.(status);
+  } catch (error) {
+    logger.error({ err: error }, 'onStatus threw');
+  }
+}
+
+function isDead(dead: Map<string, number>, name: string): boolean {
+  const until = dead.get(name);
+  if (until === undefined) return false;
+  if (until > performance.now()) return true;
+  dead.delete(name);
+  return false;
+}
+
+function rememberDead(dead: Map<string, number>, name: string, logger: Logger): void {
+  if (dead.has(name)) return;
+  const oldest = dead.keys().next();
+  if (dead.size >= DEAD_REPLIES && !oldest.done) dead.delete(oldest.value);
+  dead.set(name, performance.now() + DEAD_REPLY_MS);
+  logger.info({ replyTo: name }, 'the caller is gone: its replies are dropped');
+}

@@ -1,0 +1,5 @@
+export * from '@posthorn/core';
+export * from '@posthorn/oslo';
+export * from '@posthorn/rabbit';
+export * from '@posthorn/rpc';
+export { type ConnectOptions, connect, type DriverFactory } from './connect.ts';

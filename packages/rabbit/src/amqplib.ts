@@ -1,0 +1,145 @@
+/**
+ * The subset of amqplib in use, and the only file that imports it. Positional flags have names here, and what amqplib
+ * leaves untyped has a type.
+ */
+
+import type { Socket } from 'node:net';
+import { connect, credentials } from 'amqplib';
+
+export { credentials };
+
+/** A method frame's fields, as far as we read them. */
+export interface Incoming {
+  readonly content: Buffer;
+  readonly fields: {
+    readonly deliveryTag: number;
+    readonly redelivered: boolean;
+    readonly exchange: string;
+    readonly routingKey: string;
+  };
+  readonly properties: Properties;
+}
+
+export interface Properties {
+  readonly contentType?: string | undefined;
+  readonly contentEncoding?: string | undefined;
+  readonly headers?: Readonly<Record<string, unknown>> | undefined;
+  readonly deliveryMode?: number | undefined;
+  readonly priority?: number | undefined;
+  readonly correlationId?: string | undefined;
+  readonly replyTo?: string | undefined;
+  readonly expiration?: string | undefined;
+  readonly messageId?: string | undefined;
+}
+
+export interface Publish extends Properties {
+  readonly mandatory: boolean;
+}
+
+export interface QueueOptions {
+  readonly durable: boolean;
+  readonly exclusive: boolean;
+  readonly autoDelete: boolean;
+  readonly arguments: Readonly<Record<string, unknown>>;
+}
+
+export interface Channel {
+  on(event: 'error' | 'close' | 'handler-error', listener: (error?: Error) => void): void;
+  on(event: 'return', listener: (message: Incoming) => void): void;
+  on(event: 'drain', listener: () => void): void;
+  close(): Promise<void>;
+  assertExchange(name: string, type: string, options: { durable: boolean; autoDelete: boolean }): Promise<unknown>;
+  checkExchange(name: string): Promise<unknown>;
+  assertQueue(name: string, options: QueueOptions): Promise<{ queue: string }>;
+  checkQueue(name: string): Promise<unknown>;
+  bindQueue(queue: string, exchange: string, key: string): Promise<unknown>;
+  deleteQueue(name: string, options: { ifUnused: boolean; ifEmpty: boolean }): Promise<unknown>;
+  prefetch(count: number): Promise<unknown>;
+  consume(
+    queue: string,
+    receive: (message: Incoming | null) => void,
+    options: { noAck: boolean },
+  ): Promise<{ consumerTag: string }>;
+  cancel(consumerTag: string): Promise<unknown>;
+  ack(message: Incoming): void;
+  nack(message: Incoming, allUpTo: boolean, requeue: boolean): void;
+  /** False when amqplib's buffer is full; the message is buffered all the same. Throws when the channel is closed. */
+  publish(
+    exchange: string,
+    key: string,
+    content: Buffer,
+    options: Publish,
+    confirmed?: (error: Error | null) => void,
+  ): boolean;
+}
+
+/** An open connection, with the insides that the flusher looks at. */
+export interface Model {
+  on(event: 'error' | 'close', listener: (error?: Error) => void): void;
+  on(event: 'blocked', listener: (reason: string) => void): void;
+  on(event: 'unblocked', listener: () => void): void;
+  createChannel(): Promise<Channel>;
+  createConfirmChannel(): Promise<Channel>;
+  updateSecret(secret: Buffer, reason: string): Promise<unknown>;
+  close(): Promise<void>;
+  readonly connection: {
+    on(event: 'handler-error', listener: (error?: Error) => void): void;
+    readonly serverProperties: Readonly<Record<string, unknown>>;
+    readonly stream?: Socket;
+    readonly muxer?: {
+      readonly blocked: boolean;
+      readonly newStreams: readonly unknown[];
+      readonly oldStreams: readonly unknown[];
+    };
+  };
+}
+
+export interface Credentials {
+  readonly mechanism: string;
+  response(): Buffer;
+}
+
+export interface ConnectOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly vhost: string;
+  readonly heartbeatSeconds: number;
+  readonly frameMax: number;
+  readonly timeoutMs: number;
+  readonly credentials: Credentials;
+  readonly connectionName: string;
+  /** `tls.connect` options; absent for plain TCP. */
+  readonly tls?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Opens one connection. amqplib's own recovery stays off: it restores neither channels nor consumers. */
+export async function open(options: ConnectOptions): Promise<Model> {
+  const model = await connect(
+    {
+      protocol: options.tls === undefined ? 'amqp' : 'amqps',
+      hostname: options.host,
+      port: options.port,
+      // amqplib unescapes the vhost, also where it was never escaped.
+      vhost: encodeURIComponent(options.vhost),
+      heartbeat: options.heartbeatSeconds,
+      frameMax: options.frameMax,
+    },
+    socketOptions(options),
+  );
+  return model as unknown as Model;
+}
+
+/** amqplib hands what it does not know to `net.connect` or `tls.connect`, though its types do not say so. */
+function socketOptions(options: ConnectOptions): Record<string, unknown> {
+  return {
+    ...options.tls,
+    credentials: options.credentials,
+    timeout: options.timeoutMs,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveDelay: 15_000,
+    // Node 20's default of 16 KiB makes the multiplexer wait for `drain` all the time.
+    writableHighWaterMark: 262_144,
+    clientProperties: { connection_name: options.connectionName, product: 'posthorn' },
+  };
+}

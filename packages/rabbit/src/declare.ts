@@ -1,0 +1,116 @@
+import type { Channel } from './amqplib.ts';
+import { channelError, isPreconditionFailed } from './errors.ts';
+import type { Link } from './link.ts';
+import type { RabbitSettings } from './options.ts';
+import type { ExchangeDeclaration, Intake, QueueDeclaration } from './topology.ts';
+
+type Declare = RabbitSettings['declare'];
+
+/**
+ * Which exchanges are known to exist on one link, so that each is declared once. Declarations have a channel of their
+ * own: a failing one closes its channel, and must not take anything else with it.
+ */
+export class ExchangeMemo {
+  readonly #link: Link;
+  readonly #declare: Declare;
+  readonly #known = new Set<string>();
+  readonly #asking = new Map<string, Promise<void>>();
+
+  constructor(link: Link, declare: Declare) {
+    this.#link = link;
+    this.#declare = declare;
+  }
+
+  has({ name }: ExchangeDeclaration): boolean {
+    return this.#declare === 'none' || this.#known.has(name);
+  }
+
+  ensure(exchange: ExchangeDeclaration): Promise<void> {
+    if (this.has(exchange)) return Promise.resolve();
+    const asked = this.#asking.get(exchange.name);
+    if (asked !== undefined) return asked;
+    const asking = withChannel(this.#link, (channel) =>
+      declareExchange(this.#link, channel, exchange, this.#declare),
+    ).then(() => void this.#known.add(exchange.name));
+    this.#asking.set(exchange.name, asking);
+    const done = (): boolean => this.#asking.delete(exchange.name);
+    asking.then(done, done);
+    return asking;
+  }
+
+  /** After a channel died because an exchange had gone. */
+  clear(): void {
+    this.#known.clear();
+  }
+}
+
+/** Runs one task on a channel of its own. */
+export async function withChannel<T>(link: Link, task: (channel: Channel) => Promise<T>): Promise<T> {
+  let closed = false;
+  const channel = await link.channel('plain', () => {
+    closed = true;
+  });
+  try {
+    return await task(channel);
+  } finally {
+    if (!closed) link.guard(channel.close(), 'closing a channel').catch(() => undefined);
+  }
+}
+
+async function declareExchange(
+  link: Link,
+  channel: Channel,
+  exchange: ExchangeDeclaration,
+  declare: Declare,
+): Promise<void> {
+  const { name, type, durable, autoDelete } = exchange;
+  const what = `exchange ${name}`;
+  try {
+    if (declare === 'check') await link.guard(channel.checkExchange(name), `checking ${what}`);
+    else if (declare === 'create')
+      await link.guard(channel.assertExchange(name, type, { durable, autoDelete }), `declaring ${what}`);
+  } catch (error) {
+    throw channelError(error, what);
+  }
+}
+
+/**
+ * Declares a queue with its exchanges and bindings on the given channel.
+ *
+ * @throws with `isPreconditionFailed` when the queue has other attributes; the channel is dead then
+ */
+export async function declareIntake(
+  link: Link,
+  channel: Channel,
+  { queue, bindings }: Intake,
+  { declare, adopt }: { readonly declare: Declare; readonly adopt: boolean },
+): Promise<void> {
+  if (declare !== 'none') {
+    for (const { exchange } of bindings) await declareExchange(link, channel, exchange, declare);
+  }
+  // A private queue is nobody else's affair: it is made in any case.
+  if (queue.exclusive || (declare === 'create' && !adopt)) await assertQueue(link, channel, queue);
+  else if (declare !== 'none') await link.guard(channel.checkQueue(queue.name), `checking queue ${queue.name}`);
+  if (declare === 'create' || queue.exclusive) {
+    for (const { exchange, key } of bindings) {
+      await link.guard(channel.bindQueue(queue.name, exchange.name, key), `binding queue ${queue.name}`);
+    }
+  }
+}
+
+async function assertQueue(link: Link, channel: Channel, queue: QueueDeclaration): Promise<void> {
+  const { name, durable, exclusive, autoDelete } = queue;
+  await link.guard(
+    channel.assertQueue(name, { durable, exclusive, autoDelete, arguments: queue.arguments }),
+    `declaring queue ${name}`,
+  );
+}
+
+/** Whether a failed declaration may be tried again with the queue as it is. */
+export function isAdoptable(
+  error: unknown,
+  queue: QueueDeclaration,
+  onMismatch: RabbitSettings['onMismatch'],
+): boolean {
+  return onMismatch === 'adopt' && !queue.exclusive && isPreconditionFailed(error);
+}

@@ -1,0 +1,174 @@
+import {
+  type Address,
+  ClosedError,
+  ConfigError,
+  type Delivery,
+  type Driver,
+  type DriverContext,
+  type Features,
+  type Message,
+  type SendOptions,
+  type Source,
+  type SubscribeOptions,
+  type Subscription,
+  type TransportUrl,
+  UnsupportedError,
+} from '@posthorn/core';
+import { Connection } from './connection.ts';
+import { modernTopology } from './naming.ts';
+import { type RabbitOptions, type RabbitSettings, rabbitSettings } from './options.ts';
+import { Sender } from './sender.ts';
+import { RabbitSubscription } from './subscription.ts';
+import type { Topology } from './topology.ts';
+
+const FEATURES: Features = {
+  kinds: ['anycast', 'unicast', 'multicast', 'topic', 'group', 'mailbox', 'reply'],
+  unroutable: 'detected',
+  ttl: true,
+  delay: false,
+  priority: true,
+  keep: true,
+  deliveryCount: false,
+  durable: true,
+};
+
+/**
+ * The driver for RabbitMQ over AMQP 0-9-1: `rabbit://user:password@host,host2/vhost?heartbeatMs=10000`, or `rabbits://`
+ * over TLS. Resolves when it is connected.
+ *
+ * @throws {MessagingError} `CONNECTION` no host could be reached; `ACCESS` credentials, vhost or certificate refused;
+ * `CONFIG` a wrong option
+ */
+export async function rabbit(url: TransportUrl, context: DriverContext, options: RabbitOptions = {}): Promise<Driver> {
+  const settings = rabbitSettings(options, url);
+  const known =
+    url.hosts.length > 0
+      ? url
+      : { ...url, hosts: [{ host: 'localhost', port: undefined, username: undefined, password: undefined }] };
+  const name = settings.connectionName ?? `posthorn:${process.pid}`;
+  const consuming = new Connection(known, settings, context, name);
+  const split = settings.connections === 'split';
+  const publishing = split ? new Connection(known, settings, context, `${name}:publish`) : consuming;
+  const shared = new Shared(settings, context, publishing, consuming);
+  try {
+    await consuming.connect();
+    if (split) await publishing.connect();
+  } catch (error) {
+    await shared.close();
+    throw error;
+  }
+  return new RabbitDriver(shared, settings.topology ?? modernTopology(settings.durability));
+}
+
+/** What the views of one driver have in common. */
+class Shared {
+  readonly settings: RabbitSettings;
+  readonly context: DriverContext;
+  readonly sender: Sender;
+  readonly consuming: Connection;
+  readonly subscriptions = new Set<RabbitSubscription>();
+  readonly #publishing: Connection;
+  #closing: Promise<void> | undefined;
+
+  constructor(settings: RabbitSettings, context: DriverContext, publishing: Connection, consuming: Connection) {
+    this.settings = settings;
+    this.context = context;
+    this.consuming = consuming;
+    this.#publishing = publishing;
+    this.sender = new Sender(publishing, settings, context);
+    consuming.listen({
+      up: (link) => {
+        for (const subscription of this.subscriptions) subscription.up(link);
+      },
+      down: (_link, error) => {
+        for (const subscription of [...this.subscriptions]) subscription.down(error);
+      },
+      blocked: () => undefined,
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  close(signal?: AbortSignal): Promise<void> {
+    this.#closing ??= this.#close(signal);
+    return this.#closing;
+  }
+
+  async #close(signal: AbortSignal | undefined): Promise<void> {
+    const ended = [...this.subscriptions].map((subscription) => subscription.close());
+    await orAbort(Promise.all([...ended, this.sender.close(signal)]), signal);
+    await Promise.all([this.consuming.close(signal), this.#publishing.close(signal)]);
+  }
+}
+
+class RabbitDriver implements Driver {
+  readonly name = 'rabbit';
+  readonly features = FEATURES;
+  readonly #shared: Shared;
+  readonly #topology: Topology;
+
+  constructor(shared: Shared, topology: Topology) {
+    this.#shared = shared;
+    this.#topology = topology;
+  }
+
+  async send(to: Address, message: Message, options: SendOptions = {}): Promise<void> {
+    if (options.delayMs !== undefined) throw new UnsupportedError(this.name, 'delayed messages');
+    await this.#shared.sender.send(this.#topology, to, message, options);
+  }
+
+  async subscribe(
+    from: readonly Source[],
+    receive: (delivery: Delivery) => void,
+    options: SubscribeOptions = {},
+  ): Promise<Subscription> {
+    const { settings, context, subscriptions, consuming } = this.#shared;
+    if (this.#shared.closed) throw new ClosedError('the transport');
+    const onClose = (closed: RabbitSubscription): void => void subscriptions.delete(closed);
+    const subscription = new RabbitSubscription(from, receive, options, {
+      topology: this.#topology,
+      settings,
+      context,
+      onClose,
+    });
+    const link = await consuming.ready(options.signal);
+    await subscription.start(link);
+    subscriptions.add(subscription);
+    // The link may have died between the last answer and now; then nobody told this subscription.
+    if (link.down !== undefined) subscription.down(link.down);
+    if (link.down !== undefined && consuming.link !== undefined) subscription.up(consuming.link);
+    return subscription;
+  }
+
+  view(topology: unknown): Driver {
+    if (!isTopology(topology)) throw new ConfigError('wire.topology.rabbit', 'expected a topology');
+    return new RabbitDriver(this.#shared, topology);
+  }
+
+  close({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return this.#shared.close(signal);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function isTopology(value: unknown): value is Topology {
+  return typeof value === 'object' && value !== null && 'route' in value && 'intake' in value && 'kept' in value;
+}
+
+/** The work, or the end of the patience. */
+async function orAbort(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return void (await work);
+  if (signal.aborted) return;
+  let giveUp: () => void = () => {};
+  const aborted = new Promise<void>((resolve) => {
+    giveUp = resolve;
+  });
+  signal.addEventListener('abort', giveUp, { once: true });
+  await Promise.race([work, aborted]);
+  signal.removeEventListener('abort', giveUp);
+}

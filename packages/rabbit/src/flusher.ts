@@ -1,0 +1,70 @@
+import type { Model } from './amqplib.ts';
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Collects what one turn of the event loop writes into one system call, and tells when the socket has taken it.
+ *
+ * amqplib writes each message with a call of its own, in a `setImmediate` of its multiplexer. The socket is corked at
+ * the first write of a turn and uncorked two immediates later: one for the multiplexer, one to come after it.
+ */
+export class Flusher {
+  readonly #model: Model;
+  #corked = false;
+  #closed = false;
+  #waiting: ((written: boolean) => void)[] = [];
+
+  constructor(model: Model) {
+    this.#model = model;
+  }
+
+  /** Call before anything is written. */
+  touch(): void {
+    if (this.#corked || this.#closed) return;
+    this.#corked = true;
+    this.#model.connection.stream?.cork();
+    setImmediate(() => setImmediate(() => this.#uncork()));
+  }
+
+  /** Calls back when all that was written so far is with the operating system; with false when that is not known. */
+  onWritten(callback: (written: boolean) => void): void {
+    if (this.#closed) return callback(false);
+    this.#waiting.push(callback);
+    this.touch();
+  }
+
+  /** Bytes that the socket did not take yet. */
+  get backlogBytes(): number {
+    return this.#model.connection.stream?.writableLength ?? 0;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#finish(this.#take(), false);
+  }
+
+  #uncork(): void {
+    this.#corked = false;
+    const { stream, muxer } = this.#model.connection;
+    stream?.uncork();
+    if (this.#closed) return;
+    const busy = muxer !== undefined && (muxer.blocked || muxer.newStreams.length > 0 || muxer.oldStreams.length > 0);
+    // The multiplexer holds more than the socket's buffer: it goes on at `drain`, and we look again after it.
+    if (busy) return void (stream?.writableNeedDrain ? stream.once('drain', () => this.touch()) : this.touch());
+    const waiting = this.#take();
+    if (waiting.length === 0) return;
+    if (stream === undefined || stream.writableLength === 0) return this.#finish(waiting, true);
+    stream.write(NOTHING, (error) => this.#finish(waiting, !error && !this.#closed));
+  }
+
+  #take(): ((written: boolean) => void)[] {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    return waiting;
+  }
+
+  #finish(waiting: readonly ((written: boolean) => void)[], written: boolean): void {
+    for (const callback of waiting) callback(written);
+  }
+}

@@ -1,0 +1,98 @@
+import { ConnectionError, messageOf, TimeoutError } from '@posthorn/core';
+import type { Channel, Model } from './amqplib.ts';
+import { Flusher } from './flusher.ts';
+
+/** For one operation on a channel. A declare can hang that long on RabbitMQ 4 when a queue's node is down. */
+const OPERATION_MS = 30_000;
+
+/**
+ * One generation of the connection: what is made from it dies with it.
+ *
+ * Nothing of amqplib is awaited bare, since its promises stay pending for ever when the peer dies at the wrong moment:
+ * `guard` ends them with the link or after a time.
+ */
+export class Link {
+  readonly model: Model;
+  readonly generation: number;
+  readonly host: string;
+  readonly flusher: Flusher;
+  readonly #guarded = new Set<(error: Error) => void>();
+  #down: Error | undefined;
+
+  constructor(model: Model, generation: number, host: string) {
+    this.model = model;
+    this.generation = generation;
+    this.host = host;
+    this.flusher = new Flusher(model);
+  }
+
+  get down(): Error | undefined {
+    return this.#down;
+  }
+
+  /** Marks the link as dead and ends what is guarded. */
+  fail(error: Error): void {
+    if (this.#down !== undefined) return;
+    this.#down = error;
+    this.flusher.close();
+    for (const reject of this.#guarded) reject(error);
+    this.#guarded.clear();
+  }
+
+  /** The promise, or the link's end, or the end of the time, whichever is first. */
+  guard<T>(operation: Promise<T>, what: string, timeoutMs: number = OPERATION_MS): Promise<T> {
+    operation.catch(() => undefined);
+    if (this.#down !== undefined) return Promise.reject(this.#down);
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#guarded.delete(fail);
+      };
+      const fail = (error: Error): void => {
+        end();
+        reject(error);
+      };
+      const timer = setTimeout(() => fail(new TimeoutError(what, timeoutMs)), timeoutMs);
+      this.#guarded.add(fail);
+      operation.then((value) => {
+        end();
+        resolve(value);
+      }, fail);
+    });
+  }
+
+  /** Opens a channel. `onClosed` is told when it ends by anything but our own close. */
+  async channel(kind: 'plain' | 'confirm', onClosed: (error: Error) => void): Promise<Channel> {
+    const { model } = this;
+    const channel = await this.guard(
+      kind === 'plain' ? model.createChannel() : model.createConfirmChannel(),
+      'opening a channel',
+    );
+    let reason: Error | undefined;
+    channel.on('error', (error) => {
+      reason = error;
+    });
+    channel.on('close', () => onClosed(reason ?? this.#down ?? new ConnectionError('the channel was closed')));
+    // A throw in a listener of ours would else close the channel with 541.
+    channel.on('handler-error', () => undefined);
+    return channel;
+  }
+
+  /** Closes the connection politely, and cuts it when that takes too long. */
+  async close(timeoutMs: number): Promise<void> {
+    try {
+      await this.guard(this.model.close(), 'closing the connection', timeoutMs);
+    } catch {
+      this.destroy();
+    }
+  }
+
+  /** Cuts the socket at once. */
+  destroy(error?: Error): void {
+    this.model.connection.stream?.destroy(error);
+  }
+}
+
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(messageOf(thrown));
+}

@@ -1,0 +1,143 @@
+import { type Address, ConfigError, newId, type Retention, type Source, UnsupportedError } from '@posthorn/core';
+import type { Binding, ExchangeDeclaration, Intake, QueueDeclaration, Route, Topology } from './topology.ts';
+
+/** A server's own queue goes when nobody used it for this long. */
+const UNICAST_EXPIRES_MS = 1_800_000;
+/** AMQP 0-9-1 short strings. */
+const LONGEST_NAME = 255;
+
+/**
+ * Posthorn's own names: valid on RabbitMQ 3.10 to 4.3, where queues that are neither durable nor exclusive are going
+ * away. Parts are percent-encoded, so that `/` stands in none of them.
+ *
+ * | address | exchange | queue |
+ * |---|---|---|
+ * | anycast, unicast | direct `e/rpc` | `e/t`, `e/t/s` |
+ * | multicast | fanout `e/t/all` | one private `e/t/all/<id>` each |
+ * | topic | topic `e` | one named as the group, or private `e/<id>` |
+ * | group, mailbox, reply | the default exchange | the name itself |
+ */
+export function modernTopology(durability: 'durable' | 'quorum'): Topology {
+  const shared = (name: string, retention: Retention = {}): QueueDeclaration =>
+    sharedQueue(name, { durability, ...retention });
+  return {
+    route,
+    intake(from, { group, retention }): Intake {
+      const [first] = from;
+      if (first === undefined) throw new ConfigError('subscribe', 'no source to subscribe to');
+      return {
+        queue: group === undefined ? queueOf(first, retention, shared) : shared(encode(group), retention),
+        bindings: from.flatMap(bindingsOf),
+      };
+    },
+    kept(to, retention): Intake {
+      if (to.kind === 'multicast' || to.kind === 'reply')
+        throw new UnsupportedError('rabbit', `keeping messages for a ${to.kind} address`);
+      const { exchange, key } = route(to);
+      const name = to.kind === 'topic' ? encode(to.key) : key;
+      return { queue: shared(name, retention), bindings: exchange === undefined ? [] : [{ exchange, key }] };
+    },
+  };
+}
+
+function queueOf(
+  source: Source,
+  retention: Retention | undefined,
+  shared: (name: string, retention?: Retention) => QueueDeclaration,
+): QueueDeclaration {
+  switch (source.kind) {
+    case 'anycast':
+    case 'mailbox':
+    case 'group':
+      return shared(route(source).key, retention);
+    case 'unicast':
+      return { ...shared(route(source).key, { expiresMs: UNICAST_EXPIRES_MS, ...retention }), onClose: 'ifEmpty' };
+    case 'multicast':
+      return privateQueue(`${encode(source.exchange)}/${encode(source.topic)}/all/${newId()}`);
+    case 'topic':
+      return privateQueue(`${encode(source.exchange)}/${newId()}`);
+    case 'reply':
+      return privateQueue(`reply/${newId()}`);
+  }
+}
+
+function bindingsOf(source: Source): readonly Binding[] {
+  if (source.kind === 'reply') return [];
+  if (source.kind === 'topic') return [{ exchange: topicExchange(source.exchange), key: source.pattern }];
+  const { exchange, key } = route(source);
+  return exchange === undefined ? [] : [{ exchange, key }];
+}
+
+function route(to: Address): Route {
+  switch (to.kind) {
+    case 'anycast':
+      return {
+        exchange: durable('direct', `${encode(to.exchange)}/rpc`),
+        key: named(`${encode(to.exchange)}/${encode(to.topic)}`),
+      };
+    case 'unicast': {
+      const name = `${encode(to.exchange)}/${encode(to.topic)}/${encode(to.server)}`;
+      return { exchange: durable('direct', `${encode(to.exchange)}/rpc`), key: named(name) };
+    }
+    case 'multicast':
+      return { exchange: durable('fanout', `${encode(to.exchange)}/${encode(to.topic)}/all`), key: '' };
+    case 'topic':
+      return { exchange: topicExchange(to.exchange), key: named(to.key) };
+    case 'group':
+    case 'mailbox':
+      return { exchange: undefined, key: named(encode(to.name)) };
+    case 'reply':
+      // A name that a peer sent: what it means is the peer's affair.
+      return { exchange: undefined, key: to.name };
+  }
+}
+
+function topicExchange(exchange: string): ExchangeDeclaration {
+  return durable('topic', encode(exchange));
+}
+
+function durable(type: ExchangeDeclaration['type'], name: string): ExchangeDeclaration {
+  return { name: named(name), type, durable: true, autoDelete: false };
+}
+
+function privateQueue(name: string): QueueDeclaration {
+  return { name: named(name), durable: false, exclusive: true, autoDelete: false, arguments: {}, onClose: 'delete' };
+}
+
+/** A queue that several may use, with its attributes as RabbitMQ's arguments. */
+export function sharedQueue(
+  name: string,
+  { durability, expiresMs, maxLength, maxPriority, deadLetter }: Retention,
+): QueueDeclaration {
+  const args: Record<string, string | number> = {};
+  if (durability === 'quorum') args['x-queue-type'] = 'quorum';
+  if (expiresMs !== undefined) args['x-expires'] = expiresMs;
+  if (maxLength !== undefined) args['x-max-length'] = maxLength;
+  if (maxPriority !== undefined) args['x-max-priority'] = maxPriority;
+  if (deadLetter !== undefined) {
+    args['x-dead-letter-exchange'] = '';
+    args['x-dead-letter-routing-key'] = encode(deadLetter);
+  }
+  return {
+    name: named(name),
+    durable: durability !== 'transient',
+    exclusive: false,
+    autoDelete: false,
+    arguments: args,
+    onClose: 'keep',
+  };
+}
+
+function encode(part: string): string {
+  return encodeURIComponent(part);
+}
+
+function named(name: string): string {
+  const bytes = Buffer.byteLength(name);
+  if (bytes > LONGEST_NAME)
+    throw new ConfigError(
+      '',
+      `the name ${name.slice(0, 40)}… has ${bytes} bytes on RabbitMQ, which allows ${LONGEST_NAME}`,
+    );
+  return name;
+}

@@ -1,0 +1,376 @@
+import {
+  type Address,
+  ClosedError,
+  ConnectionError,
+  DeliveryError,
+  type DriverContext,
+  describe,
+  MalformedError,
+  type Message,
+  messageOf,
+  newId,
+  OutcomeUnknownError,
+  OverloadedError,
+  type SendOptions,
+  TimeoutError,
+  UnroutableError,
+} from '@posthorn/core';
+import type { Channel, Incoming, Publish } from './amqplib.ts';
+import type { Connection } from './connection.ts';
+import { declareIntake, ExchangeMemo, withChannel } from './declare.ts';
+import { channelError, isNotFound } from './errors.ts';
+import type { Link } from './link.ts';
+import type { RabbitSettings } from './options.ts';
+import type { Route, Topology } from './topology.ts';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const REOPEN_MS = 100;
+
+/** One message on its way to the broker. */
+interface Item {
+  readonly to: Address;
+  readonly route: Route;
+  readonly properties: Publish;
+  readonly body: Buffer;
+  readonly confirm: boolean;
+  readonly beforeWrite: (() => boolean) | undefined;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  /** Set once the broker gave a mandatory message back; its confirm still follows. */
+  returned: boolean;
+  state: 'waiting' | 'written' | 'done';
+}
+
+/** The channels of one link that messages leave by: confirmed ones and the others do not mix. */
+interface Outlet {
+  readonly link: Link;
+  readonly exchanges: ExchangeMemo;
+  readonly plain: Channel;
+  readonly confirmed: Channel;
+  /** What was written on the confirmed channel and is not confirmed. */
+  readonly unconfirmed: Set<Item>;
+  /** Those of them that may come back, by message id. */
+  readonly mandatory: Map<string, Item>;
+}
+
+/**
+ * Publishes. What cannot be written now (no connection, a blocked broker, a full window, a slow socket) waits in one
+ * bounded line, in order, until its deadline.
+ */
+export class Sender {
+  readonly #connection: Connection;
+  readonly #settings: RabbitSettings;
+  readonly #context: DriverContext;
+  readonly #line = new Set<Item>();
+  #lineBytes = 0;
+  #outlet: Outlet | undefined;
+  #sending = 0;
+  #quiet: (() => void) | undefined;
+  #closed = false;
+
+  constructor(connection: Connection, settings: RabbitSettings, context: DriverContext) {
+    this.#connection = connection;
+    this.#settings = settings;
+    this.#context = context;
+    connection.listen({
+      up: (link) => void this.#open(link),
+      down: (_link, error) => this.#down(error),
+      blocked: () => this.#drain(),
+    });
+  }
+
+  async send(topology: Topology, to: Address, message: Message, options: SendOptions): Promise<void> {
+    options.signal?.throwIfAborted();
+    if (this.#closed) throw new ClosedError('the transport');
+    const route = topology.route(to);
+    this.#sending++;
+    try {
+      const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+      const deadline = performance.now() + timeoutMs;
+      const properties = propertiesOf(topology, message, options);
+      try {
+        await this.#deliver(to, route, properties, message.body, options, timeoutMs);
+      } catch (error) {
+        if (options.unrouted !== 'keep' || !(error instanceof UnroutableError)) throw error;
+        await this.#keep(topology, to, options);
+        await this.#deliver(to, route, properties, message.body, options, Math.max(1, deadline - performance.now()));
+      }
+    } finally {
+      if (--this.#sending === 0) this.#quiet?.();
+    }
+  }
+
+  /** Waits for what is on its way, then refuses everything. */
+  async close(signal?: AbortSignal): Promise<void> {
+    this.#closed = true;
+    if (this.#sending === 0 || signal?.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.#quiet = resolve;
+      signal?.addEventListener('abort', () => resolve(), { once: true });
+      // Without a connection nothing will be sent any more.
+      if (this.#connection.link === undefined) this.#abandon();
+    });
+  }
+
+  #abandon(): void {
+    for (const item of [...this.#line]) this.#finish(item, new ClosedError('the transport'));
+  }
+
+  #deliver(
+    to: Address,
+    route: Route,
+    properties: Publish,
+    body: Uint8Array,
+    options: SendOptions,
+    timeoutMs: number,
+  ): Promise<void> {
+    const { confirm = false, signal, unrouted } = options;
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      const onAbort = (): void => this.#finish(item, signal?.reason);
+      const end = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const item: Item = {
+        to,
+        route,
+        properties,
+        body: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+        // A message that must be kept is only known to have arrived once the broker says so.
+        confirm: confirm || unrouted === 'keep',
+        beforeWrite: options.beforeWrite,
+        resolve: () => {
+          end();
+          resolve();
+        },
+        reject: (error) => {
+          end();
+          reject(error);
+        },
+        returned: false,
+        state: 'waiting',
+      };
+      if (this.#line.size === 0 && this.#canWrite(item)) this.#write(item);
+      else this.#queue(item);
+      if (item.state === 'done' || (item.state === 'written' && !item.confirm)) return;
+      timer = setTimeout(() => this.#expire(item, timeoutMs), timeoutMs);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  #expire(item: Item, timeoutMs: number): void {
+    const what = `sending to ${describe(item.to)}`;
+    if (item.state === 'waiting') this.#finish(item, new TimeoutError(what, timeoutMs));
+    else this.#finish(item, new OutcomeUnknownError(what, { cause: new TimeoutError('the confirmation', timeoutMs) }));
+  }
+
+  #queue(item: Item): void {
+    const { lineMessages, lineBytes } = this.#settings;
+    const full = this.#line.size >= lineMessages || this.#lineBytes + item.body.length > lineBytes;
+    if (full) {
+      return this.#finish(
+        item,
+        new OverloadedError(`sending to ${describe(item.to)}: ${this.#line.size} messages wait already`),
+      );
+    }
+    this.#line.add(item);
+    this.#lineBytes += item.body.length;
+    this.#drain();
+  }
+
+  #canWrite({ route }: Item): boolean {
+    const outlet = this.#outlet;
+    if (outlet === undefined || this.#connection.blocked) return false;
+    if (outlet.unconfirmed.size >= this.#settings.window) return false;
+    if (outlet.link.flusher.backlogBytes > this.#settings.lineBytes) return false;
+    return route.exchange === undefined || outlet.exchanges.has(route.exchange);
+  }
+
+  #drain(): void {
+    for (const item of this.#line) {
+      if (!this.#canWrite(item)) return this.#unlock(item);
+      this.#write(item);
+    }
+  }
+
+  /** Does what the first in line waits for, where that is in our hands. */
+  #unlock({ route: { exchange } }: Item): void {
+    const outlet = this.#outlet;
+    if (outlet === undefined) return;
+    if (exchange !== undefined && !outlet.exchanges.has(exchange)) {
+      outlet.exchanges.ensure(exchange).then(
+        () => this.#drain(),
+        (error: unknown) => this.#refuse(exchange.name, error, outlet),
+      );
+    } else if (outlet.link.flusher.backlogBytes > this.#settings.lineBytes) {
+      outlet.link.flusher.onWritten((written) => written && this.#drain());
+    }
+  }
+
+  /** The exchange cannot be had: whoever waits for it is told, the others go on. */
+  #refuse(exchange: string, error: unknown, outlet: Outlet): void {
+    if (this.#outlet !== outlet) return;
+    for (const item of [...this.#line]) if (item.route.exchange?.name === exchange) this.#finish(item, error);
+    this.#drain();
+  }
+
+  #write(item: Item): void {
+    const outlet = this.#outlet;
+    if (outlet === undefined) return;
+    const { route, properties, body, confirm } = item;
+    const { flusher } = outlet.link;
+    const exchange = route.exchange?.name ?? '';
+    this.#leaveLine(item);
+    if (item.beforeWrite?.() === false) return this.#finish(item, undefined);
+    item.state = 'written';
+    flusher.touch();
+    try {
+      if (confirm) {
+        outlet.unconfirmed.add(item);
+        if (properties.mandatory && properties.messageId !== undefined)
+          outlet.mandatory.set(properties.messageId, item);
+        outlet.confirmed.publish(exchange, route.key, body, properties, (error) =>
+          this.#confirmed(outlet, item, error),
+        );
+      } else {
+        outlet.plain.publish(exchange, route.key, body, properties);
+        flusher.onWritten((written) => this.#finish(item, written ? undefined : this.#lostOf(item)));
+      }
+    } catch (error) {
+      outlet.unconfirmed.delete(item);
+      this.#finish(item, publishError(error, item));
+    }
+  }
+
+  #confirmed(outlet: Outlet, item: Item, error: Error | null): void {
+    outlet.unconfirmed.delete(item);
+    if (item.properties.messageId !== undefined) outlet.mandatory.delete(item.properties.messageId);
+    if (error?.message === 'message nacked')
+      this.#finish(item, new DeliveryError(`${describe(item.to)}: the broker refused the message`));
+    else if (error !== null && error !== undefined) this.#finish(item, this.#lostOf(item, outlet.link.down ?? error));
+    else this.#finish(item, item.returned ? new UnroutableError(describe(item.to), item.to) : undefined);
+    this.#drain();
+  }
+
+  #lostOf(item: Item, cause?: Error): OutcomeUnknownError {
+    return new OutcomeUnknownError(`sending to ${describe(item.to)}`, cause && { cause });
+  }
+
+  #finish(item: Item, error: unknown): void {
+    if (item.state === 'done') return;
+    this.#leaveLine(item);
+    item.state = 'done';
+    if (error === undefined) item.resolve();
+    else item.reject(error);
+  }
+
+  #leaveLine(item: Item): void {
+    if (this.#line.delete(item)) this.#lineBytes -= item.body.length;
+  }
+
+  async #open(link: Link): Promise<void> {
+    const onClosed = (error: Error): void => this.#channelLost(link, error);
+    try {
+      const [plain, confirmed] = await Promise.all([
+        link.channel('plain', onClosed),
+        link.channel('confirm', onClosed),
+      ]);
+      const outlet: Outlet = {
+        link,
+        exchanges: new ExchangeMemo(link, this.#settings.declare),
+        plain,
+        confirmed,
+        unconfirmed: new Set(),
+        mandatory: new Map(),
+      };
+      plain.on('return', (message) => this.#returned(message));
+      confirmed.on('return', ({ properties: { messageId } }) => {
+        const item = messageId === undefined ? undefined : outlet.mandatory.get(messageId);
+        if (item !== undefined) item.returned = true;
+      });
+      if (link.down !== undefined) return;
+      this.#outlet = outlet;
+      this.#drain();
+    } catch (error) {
+      if (link.down !== undefined) return;
+      this.#context.logger.error({ err: error }, 'cannot open the channels to publish on');
+      link.destroy();
+    }
+  }
+
+  /** The broker closed a channel of ours, while the connection lives: an exchange has gone, or a permission. */
+  #channelLost(link: Link, error: Error): void {
+    if (link.down !== undefined || this.#outlet?.link !== link) return;
+    const { unconfirmed, plain, confirmed } = this.#outlet;
+    this.#outlet = undefined;
+    const cause = channelError(error, 'publishing');
+    this.#context.logger[isNotFound(error) ? 'info' : 'warn']({ err: cause }, 'a channel was closed by the broker');
+    for (const item of [...unconfirmed]) this.#finish(item, this.#lostOf(item, cause));
+    this.#context.onLost(cause);
+    for (const channel of [plain, confirmed]) closeQuietly(link, channel);
+    setTimeout(() => link.down === undefined && void this.#open(link), REOPEN_MS);
+  }
+
+  #returned({ fields, properties: { messageId } }: Incoming): void {
+    const { exchange, routingKey } = fields;
+    const to: Address =
+      exchange === '' ? { kind: 'reply', name: routingKey } : { kind: 'topic', exchange, key: routingKey };
+    this.#context.onReturned(messageId, to);
+  }
+
+  #down(error: Error): void {
+    const outlet = this.#outlet;
+    this.#outlet = undefined;
+    for (const item of outlet?.unconfirmed ?? []) this.#finish(item, this.#lostOf(item, error));
+    // In `split` mode the inbox lives on: it does not know that requests may have been lost.
+    this.#context.onLost(error);
+    if (this.#closed) this.#abandon();
+  }
+
+  async #keep(topology: Topology, to: Address, { retention, signal }: SendOptions): Promise<void> {
+    const link = await this.#connection.ready(signal);
+    const intake = topology.kept(to, retention);
+    await withChannel(link, (channel) =>
+      declareIntake(link, channel, intake, { declare: this.#settings.declare, adopt: false }),
+    ).catch((error: unknown) => {
+      throw channelError(error, `the queue that keeps ${describe(to)}`);
+    });
+  }
+}
+
+function propertiesOf(
+  topology: Topology,
+  message: Message,
+  { unrouted, confirm, persistent, priority = topology.priority }: SendOptions,
+): Publish {
+  const mandatory = unrouted === 'fail' || unrouted === 'keep';
+  return {
+    contentType: message.contentType,
+    contentEncoding: message.contentEncoding,
+    headers: message.headers,
+    // A message that may come back is recognised by its id.
+    messageId: message.messageId ?? (mandatory && (confirm || unrouted === 'keep') ? newId() : undefined),
+    correlationId: message.correlationId,
+    replyTo: message.replyTo,
+    expiration: message.ttlMs === undefined ? undefined : String(Math.ceil(message.ttlMs)),
+    deliveryMode: persistent || topology.persistent ? 2 : 1,
+    priority,
+    mandatory,
+  };
+}
+
+function publishError(error: unknown, { to }: Item): Error {
+  const what = `sending to ${describe(to)}`;
+  if (error instanceof Error && error.name === 'IllegalOperationError')
+    return new ConnectionError(`${what}: ${error.message}`, { cause: error });
+  return new MalformedError(`${what}: ${messageOf(error)}`, { cause: error });
+}
+
+function closeQuietly(link: Link, channel: Channel): void {
+  try {
+    link.guard(channel.close(), 'closing a channel').catch(() => undefined);
+  } catch {
+    // Already closed by the broker.
+  }
+}

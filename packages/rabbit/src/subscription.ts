@@ -1,0 +1,327 @@
+import {
+  type Address,
+  ConfigError,
+  type Delivery,
+  type DriverContext,
+  describe,
+  type HeaderValue,
+  type Message,
+  MessagingError,
+  type Outcome,
+  type Source,
+  type SubscribeOptions,
+  type Subscription,
+} from '@posthorn/core';
+import type { Channel, Incoming } from './amqplib.ts';
+import { declareIntake, isAdoptable } from './declare.ts';
+import { channelError, isNotFound } from './errors.ts';
+import { asError, type Link } from './link.ts';
+import type { RabbitSettings } from './options.ts';
+import type { Intake, Topology } from './topology.ts';
+
+const DEFAULT_PREFETCH = 64;
+const RETRY_MIN_MS = 100;
+const RETRY_MAX_MS = 30_000;
+
+/** What a subscription has on one channel. Deliveries settle here or nowhere: delivery tags die with their channel. */
+interface Live {
+  readonly link: Link;
+  readonly channel: Channel;
+  readonly queue: Intake['queue'];
+  consumerTag: string | undefined;
+  open: boolean;
+}
+
+/**
+ * One queue, one consumer, one channel; made anew on each link, and when the broker takes it away.
+ *
+ * setting up → live ⇄ paused → (link or channel lost) → setting up …; any → stopped → closed. A reply subscription ends
+ * with its channel.
+ */
+export class RabbitSubscription implements Subscription {
+  readonly ended: Promise<Error | undefined>;
+  readonly #from: readonly Source[];
+  readonly #receive: (delivery: Delivery) => void;
+  readonly #options: SubscribeOptions;
+  readonly #topology: Topology;
+  readonly #settings: RabbitSettings;
+  readonly #context: DriverContext;
+  readonly #onClose: (subscription: RabbitSubscription) => void;
+  readonly #isReply: boolean;
+  #to: Address;
+  #live: Live | undefined;
+  #paused = false;
+  #stopped = false;
+  #closing: Promise<void> | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #mismatchLogged = false;
+  #end: (error: Error | undefined) => void = () => {};
+
+  constructor(
+    from: readonly Source[],
+    receive: (delivery: Delivery) => void,
+    options: SubscribeOptions,
+    surroundings: {
+      readonly topology: Topology;
+      readonly settings: RabbitSettings;
+      readonly context: DriverContext;
+      readonly onClose: (subscription: RabbitSubscription) => void;
+    },
+  ) {
+    const [first] = from;
+    if (first === undefined) throw new ConfigError('subscribe', 'no source to subscribe to');
+    this.#from = from;
+    this.#receive = receive;
+    this.#options = options;
+    this.#topology = surroundings.topology;
+    this.#settings = surroundings.settings;
+    this.#context = surroundings.context;
+    this.#onClose = surroundings.onClose;
+    this.#isReply = first.kind === 'reply';
+    this.#to = labelOf(first);
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  get address(): Address {
+    return this.#to;
+  }
+
+  /** The first set-up, whose failure is the subscriber's; later ones are retried. */
+  async start(link: Link): Promise<void> {
+    try {
+      await this.#setUp(link);
+    } catch (error) {
+      throw channelError(error, `subscribing to ${this.#from.map(describe).join(', ')}`);
+    }
+  }
+
+  /** A new link. */
+  up(link: Link): void {
+    if (!this.#stopped && !this.#isReply) void this.#restore(link, 0);
+  }
+
+  /** The link died: what it delivered can no longer be settled. */
+  down(error: Error): void {
+    clearTimeout(this.#retry);
+    if (this.#live !== undefined) this.#live.open = false;
+    this.#live = undefined;
+    if (this.#isReply) this.#finish(error);
+  }
+
+  async pause(): Promise<void> {
+    this.#paused = true;
+    await this.#cancel();
+  }
+
+  async resume(): Promise<void> {
+    this.#paused = false;
+    const live = this.#live;
+    if (live !== undefined && live.consumerTag === undefined && !this.#stopped) await this.#consume(live);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+    await this.#cancel();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.stop();
+    const live = this.#live;
+    this.#live = undefined;
+    if (live?.open) {
+      const { link, channel, queue } = live;
+      try {
+        // Closing the channel gives back what is unsettled; only then is it known whether the queue is empty.
+        live.open = false;
+        await link.guard(channel.close(), 'closing a channel');
+        if (queue.onClose !== 'keep') await this.#deleteQueue(link, queue);
+      } catch (error) {
+        this.#context.logger.debug({ err: error, queue: queue.name }, 'closing a subscription');
+      }
+    }
+    this.#finish(undefined);
+  }
+
+  async #deleteQueue(link: Link, { name, onClose, exclusive }: Intake['queue']): Promise<void> {
+    const ifEmpty = onClose === 'ifEmpty';
+    const channel = await link.channel('plain', () => undefined);
+    await link.guard(channel.deleteQueue(name, { ifUnused: !exclusive, ifEmpty }), `deleting queue ${name}`);
+    await link.guard(channel.close(), 'closing a channel');
+  }
+
+  #finish(error: Error | undefined): void {
+    this.#onClose(this);
+    this.#end(error);
+  }
+
+  async #restore(link: Link, attempt: number): Promise<void> {
+    try {
+      await this.#setUp(link);
+      if (attempt > 0) this.#context.logger.info({ from: this.#from.map(describe) }, 'subscribed again');
+    } catch (error) {
+      if (link.down !== undefined || this.#stopped) return;
+      const retryInMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(attempt, 10));
+      const log = attempt === 0 ? 'warn' : 'debug';
+      this.#context.logger[log](
+        { err: error, from: this.#from.map(describe), retryInMs },
+        'cannot subscribe again yet',
+      );
+      this.#retry = setTimeout(() => void this.#restore(link, attempt + 1), retryInMs);
+    }
+  }
+
+  async #setUp(link: Link): Promise<void> {
+    const { group, retention } = this.#options;
+    const intake = this.#topology.intake(this.#from, { group, retention });
+    try {
+      await this.#attach(link, intake, false);
+    } catch (error) {
+      if (!isAdoptable(error, intake.queue, this.#settings.onMismatch)) throw error;
+      if (!this.#mismatchLogged)
+        this.#context.logger.warn(
+          { err: error, queue: intake.queue.name },
+          'a queue with other attributes is used as it is',
+        );
+      this.#mismatchLogged = true;
+      await this.#attach(link, intake, true);
+    }
+  }
+
+  async #attach(link: Link, intake: Intake, adopt: boolean): Promise<void> {
+    const { prefetch = DEFAULT_PREFETCH } = this.#options;
+    const live: { current?: Live } = {};
+    const channel = await link.channel('plain', (error) => this.#channelClosed(live.current, error));
+    const made: Live = { link, channel, queue: intake.queue, consumerTag: undefined, open: true };
+    live.current = made;
+    await declareIntake(link, channel, intake, { declare: this.#settings.declare, adopt });
+    await link.guard(channel.prefetch(prefetch), 'setting the prefetch');
+    if (this.#isReply) this.#to = { kind: 'reply', name: intake.queue.name };
+    this.#live = made;
+    if (!this.#paused && !this.#stopped) await this.#consume(made);
+  }
+
+  async #consume(live: Live): Promise<void> {
+    const { link, channel, queue } = live;
+    const receive = (message: Incoming | null): void => {
+      if (message === null) this.#cancelled(live);
+      else if (live.open) this.#receive(this.#delivery(live, message));
+    };
+    const consuming = channel.consume(queue.name, receive, { noAck: false });
+    const { consumerTag } = await link.guard(consuming, `consuming from queue ${queue.name}`);
+    live.consumerTag = consumerTag;
+    if (this.#paused || this.#stopped) await this.#cancel();
+  }
+
+  async #cancel(): Promise<void> {
+    const live = this.#live;
+    const tag = live?.consumerTag;
+    if (live === undefined || tag === undefined || !live.open) return;
+    live.consumerTag = undefined;
+    try {
+      await live.link.guard(live.channel.cancel(tag), 'cancelling a consumer');
+    } catch (error) {
+      this.#context.logger.debug({ err: error }, 'cancelling a consumer');
+    }
+  }
+
+  /** The broker took the consumer away: its queue was deleted, or its node went down. */
+  #cancelled(live: Live): void {
+    if (!live.open) return;
+    const error = new MessagingError('CONNECTION', `the broker cancelled the consumer of queue ${live.queue.name}`);
+    try {
+      live.link.guard(live.channel.close(), 'closing a channel').catch(() => undefined);
+    } catch {
+      // Closed in the meantime.
+    }
+    this.#gone(live, error);
+  }
+
+  #channelClosed(live: Live | undefined, error: Error): void {
+    if (live?.open) this.#gone(live, error);
+  }
+
+  /** The channel is lost, while the connection may live. */
+  #gone(live: Live, error: Error): void {
+    live.open = false;
+    if (this.#live !== live) return;
+    this.#live = undefined;
+    if (live.link.down !== undefined || this.#stopped) return;
+    const level = isNotFound(error) ? 'info' : 'warn';
+    this.#context.logger[level]({ err: error, queue: live.queue.name }, 'subscription interrupted');
+    if (this.#isReply) return this.#finish(asError(error));
+    this.#retry = setTimeout(() => void this.#restore(live.link, 0), RETRY_MIN_MS);
+  }
+
+  #delivery(live: Live, incoming: Incoming): Delivery {
+    const { fields, properties } = incoming;
+    const count = properties.headers?.['x-delivery-count'];
+    const delivery: Delivery = {
+      message: messageOf(incoming),
+      to: this.#to,
+      redelivered: fields.redelivered,
+      ...(typeof count === 'number' && { deliveryCount: count }),
+      settle: (outcome) => {
+        settled ??= settle(live, incoming, outcome);
+        return settled;
+      },
+    };
+    let settled: Promise<boolean> | undefined;
+    return delivery;
+  }
+}
+
+function settle({ link, channel, open }: Live, incoming: Incoming, outcome: Outcome): Promise<boolean> {
+  if (!open || link.down !== undefined) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    link.flusher.touch();
+    try {
+      if (outcome === 'accept') channel.ack(incoming);
+      else channel.nack(incoming, false, outcome === 'release');
+    } catch {
+      // The channel closed a moment ago, and its event is still to come.
+      return resolve(false);
+    }
+    link.flusher.onWritten(resolve);
+  });
+}
+
+function messageOf({ content, properties }: Incoming): Message {
+  const { contentType, contentEncoding, messageId, correlationId, replyTo, expiration } = properties;
+  return {
+    body: content,
+    headers: plainHeaders(properties.headers),
+    ...(contentType !== undefined && { contentType }),
+    ...(contentEncoding !== undefined && { contentEncoding }),
+    ...(messageId !== undefined && { messageId }),
+    ...(correlationId !== undefined && { correlationId }),
+    ...(replyTo !== undefined && { replyTo }),
+    ...(expiration !== undefined && { ttlMs: Number(expiration) }),
+  };
+}
+
+/** Headers that are texts, numbers or booleans; RabbitMQ's own tables and lists (`x-death`) are left out. */
+function plainHeaders(headers: Readonly<Record<string, unknown>> = {}): Record<string, HeaderValue> {
+  const plain: Record<string, HeaderValue> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') plain[name] = value;
+  }
+  return plain;
+}
+
+function labelOf(source: Source): Address {
+  if (source.kind === 'reply') return { kind: 'reply', name: '' };
+  return source.kind === 'topic' ? { kind: 'topic', exchange: source.exchange, key: source.pattern } : source;
+}

@@ -1,0 +1,53 @@
+import type { Address, Retention, Source } from '@posthorn/core';
+
+export interface ExchangeDeclaration {
+  readonly name: string;
+  readonly type: 'direct' | 'fanout' | 'topic';
+  readonly durable: boolean;
+  readonly autoDelete: boolean;
+}
+
+export interface QueueDeclaration {
+  readonly name: string;
+  readonly durable: boolean;
+  readonly exclusive: boolean;
+  readonly autoDelete: boolean;
+  readonly arguments: Readonly<Record<string, string | number | boolean>>;
+  /** On a clean close by its only consumer: `delete` it, delete it `ifEmpty`, or `keep` it. */
+  readonly onClose: 'delete' | 'ifEmpty' | 'keep';
+}
+
+export interface Binding {
+  readonly exchange: ExchangeDeclaration;
+  readonly key: string;
+}
+
+/** Where to publish. Without an exchange: to the default one, whose key is the queue's name. */
+export interface Route {
+  readonly exchange: ExchangeDeclaration | undefined;
+  readonly key: string;
+}
+
+export interface Intake {
+  readonly queue: QueueDeclaration;
+  readonly bindings: readonly Binding[];
+}
+
+/**
+ * What the addresses are called on RabbitMQ, and with which flags. Pure data in, pure data out. A wire whose peers
+ * expect other names brings a topology of its own.
+ */
+export interface Topology {
+  route(to: Address): Route;
+  /** The one queue that the sources feed. Called again for each connection: private queues get a fresh name. */
+  intake(
+    from: readonly Source[],
+    options: { readonly group?: string | undefined; readonly retention?: Retention | undefined },
+  ): Intake;
+  /** The queue that keeps messages for an address that nobody listens to yet. */
+  kept(to: Address, retention: Retention | undefined): Intake;
+  /** The priority property of messages that ask for none. */
+  readonly priority?: number;
+  /** Mark every message as persistent. */
+  readonly persistent?: boolean;
+}

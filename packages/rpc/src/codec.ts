@@ -1,0 +1,66 @@
+import type { Context, HeaderValue, Message, MessagingError } from '@posthorn/core';
+
+/** A request as both sides see it, whatever the wire. */
+export interface Request {
+  /** Unique; replies carry it as their correlation id. */
+  readonly id: string;
+  readonly method: string;
+  readonly namespace?: string | undefined;
+  /** Absent counts as 1.0; null, which only a foreign peer can send, matches nothing. */
+  readonly version?: string | null | undefined;
+  /** An object of named arguments, or bytes. */
+  readonly args: unknown;
+  readonly context: Context;
+  /** Where the reply goes. Absent: nobody waits. */
+  readonly replyTo?: string | undefined;
+  /** What was left of the caller's time when the request was written. */
+  readonly timeoutMs?: number | undefined;
+  /** The caller wants a sign of life at least this often. */
+  readonly monitorMs?: number | undefined;
+  /** Metadata beside the context, such as `traceparent`. */
+  readonly headers?: Readonly<Record<string, HeaderValue>> | undefined;
+  /** The MIME type in which the caller wrote, and gets its reply. */
+  readonly contentType?: string | undefined;
+  /** What is wrong with a request whose sender can still be told. */
+  readonly problem?: MessagingError | undefined;
+}
+
+/** An error on the wire. */
+export interface Failure {
+  /** The class as the wire names it: `NotFound`, or with a module, `builtins.ValueError`. */
+  readonly type: string;
+  readonly message: string;
+  /** The lines of the peer's stack or traceback. */
+  readonly trace: readonly string[];
+  readonly args?: readonly unknown[] | undefined;
+  readonly kwargs?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export type Reply =
+  | { readonly kind: 'result'; readonly value: unknown }
+  | { readonly kind: 'failure'; readonly failure: Failure }
+  /** A sign of life from a method that still runs. */
+  | { readonly kind: 'heartbeat' }
+  /** The result, with its end still to come: what oslo.messaging sent before 2016. */
+  | { readonly kind: 'partial'; readonly value: unknown };
+
+export type Incoming =
+  | { readonly kind: 'request'; readonly request: Request }
+  /** The caller of that request has gone. */
+  | { readonly kind: 'cancel'; readonly id: string };
+
+/** The wire format of RPC: pure functions between values and messages. All throw `MessagingError` only. */
+export interface RPCCodec {
+  encodeRequest(request: Request): Message;
+  decodeRequest(message: Message): Incoming;
+  encodeReply(request: Request, reply: Reply): Message;
+  decodeReply(message: Message): Reply;
+  /** Absent where the wire has no such thing. */
+  encodeCancel?(id: string): Message;
+}
+
+declare module '@posthorn/core' {
+  interface WireCodecs {
+    rpc: RPCCodec;
+  }
+}
