@@ -140,7 +140,7 @@ export class Inbox {
   #receive(delivery: Delivery): void {
     void delivery.settle('accept');
     const { message } = delivery;
-    const id = this.#correlate(message);
+    const id = this.#idOf(message);
     const waiter = id === undefined ? undefined : this.#waiters.get(id);
     if (id === undefined || waiter === undefined) return this.#onUnknown(message);
     let interim = false;
@@ -150,6 +150,15 @@ export class Inbox {
       return this.fail(id, error);
     }
     if (!interim) this.#settle(id)?.resolve(message);
+  }
+
+  #idOf(message: Message): string | undefined {
+    try {
+      return this.#correlate(message);
+    } catch {
+      // A reply that cannot be read answers nobody.
+      return undefined;
+    }
   }
 
   #settle(id: string): Waiter | undefined {

@@ -1,1 +1,2 @@
-export {};
+export type { OsloTopology, OsloTopologyOptions } from './rabbit-topology.ts';
+export { type OsloOptions, oslo } from './wire.ts';

@@ -42,7 +42,12 @@ const schema = z.strictObject({
   onStatus: z.custom<(status: Status) => void>((value) => typeof value === 'function').optional(),
   maxMessageBytes: z.int().positive().optional(),
   rabbit: z.custom<RabbitOptions>((value) => typeof value === 'object' && value !== null).optional(),
-  drivers: z.record(z.string(), z.custom<DriverFactory>((value) => typeof value === 'function')).optional(),
+  drivers: z
+    .record(
+      z.string(),
+      z.custom<DriverFactory>((value) => typeof value === 'function'),
+    )
+    .optional(),
 });
 
 /**
@@ -65,7 +70,11 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   });
 }
 
-function factoryOf(scheme: string, drivers: Readonly<Record<string, DriverFactory>>, options?: RabbitOptions): DriverFactory {
+function factoryOf(
+  scheme: string,
+  drivers: Readonly<Record<string, DriverFactory>>,
+  options?: RabbitOptions,
+): DriverFactory {
   if (Object.hasOwn(drivers, scheme)) {
     const own = drivers[scheme];
     if (own !== undefined) return own;
@@ -78,7 +87,10 @@ function factoryOf(scheme: string, drivers: Readonly<Record<string, DriverFactor
       return memoryFactory;
     case 'amqp':
     case 'amqps':
-      throw new ConfigError('url', `"${scheme}://" can mean two protocols: use rabbit:// for AMQP 0-9-1 (RabbitMQ) or amqp1:// for AMQP 1.0`);
+      throw new ConfigError(
+        'url',
+        `"${scheme}://" can mean two protocols: use rabbit:// for AMQP 0-9-1 (RabbitMQ) or amqp1:// for AMQP 1.0`,
+      );
     default: {
       const known = ['rabbit', 'rabbits', 'memory', ...Object.keys(drivers)].map((name) => `${name}://`).join(', ');
       throw new ConfigError('url', `unknown scheme "${scheme}://": known are ${known}`);

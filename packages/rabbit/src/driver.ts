@@ -19,7 +19,7 @@ import { modernTopology } from './naming.ts';
 import { type RabbitOptions, type RabbitSettings, rabbitSettings } from './options.ts';
 import { Sender } from './sender.ts';
 import { RabbitSubscription } from './subscription.ts';
-import type { Topology } from './topology.ts';
+import type { Intake, Topology } from './topology.ts';
 
 const FEATURES: Features = {
   kinds: ['anycast', 'unicast', 'multicast', 'topic', 'group', 'mailbox', 'reply'],
@@ -108,6 +108,8 @@ class RabbitDriver implements Driver {
   readonly features = FEATURES;
   readonly #shared: Shared;
   readonly #topology: Topology;
+  /** The reply queue, where it outlives a connection: the next one reads on from it instead of leaving it behind. */
+  #replies: Intake | undefined;
 
   constructor(shared: Shared, topology: Topology) {
     this.#shared = shared;
@@ -127,14 +129,17 @@ class RabbitDriver implements Driver {
     const { settings, context, subscriptions, consuming } = this.#shared;
     if (this.#shared.closed) throw new ClosedError('the transport');
     const onClose = (closed: RabbitSubscription): void => void subscriptions.delete(closed);
+    const isReply = from[0]?.kind === 'reply';
     const subscription = new RabbitSubscription(from, receive, options, {
       topology: this.#topology,
       settings,
       context,
       onClose,
+      intake: isReply ? this.#replies : undefined,
     });
     const link = await consuming.ready(options.signal);
     await subscription.start(link);
+    if (isReply) this.#replies = subscription.intake;
     subscriptions.add(subscription);
     // The link may have died between the last answer and now; then nobody told this subscription.
     if (link.down !== undefined) subscription.down(link.down);

@@ -1,4 +1,4 @@
-import { ConnectionError, messageOf, TimeoutError } from '@posthorn/core';
+import { messageOf, TimeoutError } from '@posthorn/core';
 import type { Channel, Model } from './amqplib.ts';
 import { Flusher } from './flusher.ts';
 
@@ -61,18 +61,19 @@ export class Link {
     });
   }
 
-  /** Opens a channel. `onClosed` is told when it ends by anything but our own close. */
+  /**
+   * Opens a channel. `onClosed` is told when the broker closes it. When the connection ends, amqplib closes its channels
+   * first and without an error: that is the link's to tell, not the channel's.
+   */
   async channel(kind: 'plain' | 'confirm', onClosed: (error: Error) => void): Promise<Channel> {
     const { model } = this;
-    const channel = await this.guard(
-      kind === 'plain' ? model.createChannel() : model.createConfirmChannel(),
-      'opening a channel',
-    );
+    const opening = kind === 'plain' ? model.createChannel() : model.createConfirmChannel();
+    const channel = await this.guard(opening, 'opening a channel');
     let reason: Error | undefined;
     channel.on('error', (error) => {
       reason = error;
     });
-    channel.on('close', () => onClosed(reason ?? this.#down ?? new ConnectionError('the channel was closed')));
+    channel.on('close', () => reason !== undefined && onClosed(reason));
     // A throw in a listener of ours would else close the channel with 541.
     channel.on('handler-error', () => undefined);
     return channel;

@@ -49,6 +49,7 @@ export class RabbitSubscription implements Subscription {
   readonly #onClose: (subscription: RabbitSubscription) => void;
   readonly #isReply: boolean;
   #to: Address;
+  #intake: Intake | undefined;
   #live: Live | undefined;
   #paused = false;
   #stopped = false;
@@ -66,6 +67,7 @@ export class RabbitSubscription implements Subscription {
       readonly settings: RabbitSettings;
       readonly context: DriverContext;
       readonly onClose: (subscription: RabbitSubscription) => void;
+      readonly intake?: Intake | undefined;
     },
   ) {
     const [first] = from;
@@ -77,6 +79,7 @@ export class RabbitSubscription implements Subscription {
     this.#settings = surroundings.settings;
     this.#context = surroundings.context;
     this.#onClose = surroundings.onClose;
+    this.#intake = surroundings.intake;
     this.#isReply = first.kind === 'reply';
     this.#to = labelOf(first);
     this.ended = new Promise((resolve) => {
@@ -86,6 +89,11 @@ export class RabbitSubscription implements Subscription {
 
   get address(): Address {
     return this.#to;
+  }
+
+  /** What it receives from, for the next subscription of the same kind to go on with. */
+  get intake(): Intake | undefined {
+    return this.#intake;
   }
 
   /** The first set-up, whose failure is the subscriber's; later ones are retried. */
@@ -183,8 +191,7 @@ export class RabbitSubscription implements Subscription {
   }
 
   async #setUp(link: Link): Promise<void> {
-    const { group, retention } = this.#options;
-    const intake = this.#topology.intake(this.#from, { group, retention });
+    const intake = this.#nextIntake();
     try {
       await this.#attach(link, intake, false);
     } catch (error) {
@@ -197,6 +204,15 @@ export class RabbitSubscription implements Subscription {
       this.#mismatchLogged = true;
       await this.#attach(link, intake, true);
     }
+  }
+
+  /** An exclusive queue may outlive its link for a while, so each link gets a new one; others keep their name. */
+  #nextIntake(): Intake {
+    const { group, retention } = this.#options;
+    if (this.#intake === undefined || this.#intake.queue.exclusive) {
+      this.#intake = this.#topology.intake(this.#from, { group, retention });
+    }
+    return this.#intake;
   }
 
   async #attach(link: Link, intake: Intake, adopt: boolean): Promise<void> {

@@ -187,10 +187,10 @@ export class RPCClient<Api = UntypedApi> {
     const id = newId();
     const started = performance.now();
     const timeoutError = (): Error => new TimeoutError(what, timeoutMs);
+    const { monitorMs } = this.#settings;
+    const silenceMs = Math.max(monitorMs ?? 0, codec.leastMonitorMs ?? 0);
     const monitor =
-      this.#settings.monitorMs === undefined
-        ? undefined
-        : new Monitor(what, this.#settings.monitorMs, (error) => inbox.fail(id, error));
+      monitorMs === undefined ? undefined : new Monitor(what, silenceMs, (error) => inbox.fail(id, error));
     let written = false;
     let partial: unknown;
     let last: Reply | undefined;
@@ -211,7 +211,13 @@ export class RPCClient<Api = UntypedApi> {
       const left = Math.max(1, Math.ceil(timeoutMs - (performance.now() - started)));
       const message = this.#encode(call, id, replyTo, left);
       transport
-        .send(to, message, { ...profiles.call, timeoutMs: left, beforeWrite, ...(signal && { signal }) })
+        .send(to, message, {
+          ...profiles.call,
+          ...codec.profiles?.call,
+          timeoutMs: left,
+          beforeWrite,
+          ...(signal && { signal }),
+        })
         .catch((error: unknown) => inbox.fail(id, error));
     };
     try {

@@ -1,9 +1,11 @@
-import type { Context, HeaderValue, Message, MessagingError } from '@posthorn/core';
+import type { Context, DeliveryProfile, HeaderValue, Message, MessagingError } from '@posthorn/core';
 
 /** A request as both sides see it, whatever the wire. */
 export interface Request {
   /** Unique; replies carry it as their correlation id. */
   readonly id: string;
+  /** By which a second delivery of the same message is known, where that is not the id. */
+  readonly deliveryId?: string | undefined;
   readonly method: string;
   readonly namespace?: string | undefined;
   /** Absent counts as 1.0; null, which only a foreign peer can send, matches nothing. */
@@ -57,6 +59,10 @@ export interface RPCCodec {
   decodeReply(message: Message): Reply;
   /** Absent where the wire has no such thing. */
   encodeCancel?(id: string): Message;
+  /** Signs of life more frequent than this cannot be asked for. */
+  readonly leastMonitorMs?: number;
+  /** Where this wire's messages travel otherwise than the profiles of core say. */
+  readonly profiles?: { readonly call?: Partial<DeliveryProfile> };
 }
 
 declare module '@posthorn/core' {

@@ -28,7 +28,7 @@ import {
 } from '@posthorn/core';
 import type { Reply, Request, RPCCodec } from './codec.ts';
 import { type Access, type CallInfo, type Dispatched, Dispatcher, type Endpoint } from './dispatcher.ts';
-import { type ErrorRegistry, failureOf } from './errors.ts';
+import { type ErrorRegistry, failureOf, NoSuchMethodError, UnsupportedVersionError } from './errors.ts';
 import { nativeCodec } from './native-codec.ts';
 import { PingEndpoint } from './ping.ts';
 import { Remembered } from './remembered.ts';
@@ -143,7 +143,7 @@ export class RPCServer implements AsyncDisposable {
     const arrived = performance.now();
     const deadline = request.timeoutMs === undefined ? undefined : arrived + request.timeoutMs;
     return {
-      id: request.id,
+      id: request.deliveryId ?? request.id,
       name: request.method,
       obsolete: () => {
         if (deadline !== undefined && performance.now() >= deadline) return 'expired';
@@ -209,7 +209,9 @@ export class RPCServer implements AsyncDisposable {
 
   #logFailure({ id, method }: Request, error: unknown, asExpected: boolean): void {
     const { logger } = this.#transport;
-    if (asExpected) logger.debug({ err: error, method, messageId: id }, `${method} failed as expected`);
+    const foreign = error instanceof NoSuchMethodError || error instanceof UnsupportedVersionError;
+    if (foreign) logger.warn({ method, messageId: id }, `refused: ${error.message}`);
+    else if (asExpected) logger.debug({ err: error, method, messageId: id }, `${method} failed as expected`);
     else logger.error({ err: error, method, messageId: id }, `${method} failed: ${messageOf(error)}`);
   }
 

@@ -1,0 +1,74 @@
+import { inflateSync } from 'node:zlib';
+import { compatible, MalformedError, type Message, messageOf } from '@posthorn/core';
+import { parse, stringify } from './json.ts';
+
+/** The inner message of every kind: one flat object. */
+export type Inner = Readonly<Record<string, unknown>>;
+
+const VERSION_KEY = 'oslo.version';
+const MESSAGE_KEY = 'oslo.message';
+const ENVELOPE_VERSION = '2.0';
+/** What a compressed body may unfold to, at most. */
+const LARGEST_BODY = 16 * 1024 * 1024;
+
+const CONTEXT = '_context_';
+
+/** Envelope 2.0: the inner message is JSON text inside JSON. */
+export function seal(inner: Inner): Pick<Message, 'body' | 'contentType' | 'contentEncoding'> {
+  const body = Buffer.from(JSON.stringify({ [VERSION_KEY]: ENVELOPE_VERSION, [MESSAGE_KEY]: stringify(inner) }));
+  return { body, contentType: 'application/json', contentEncoding: 'utf-8' };
+}
+
+/**
+ * The inner message out of an envelope; a body without one is itself the message (format 1.0).
+ *
+ * @throws {MalformedError} not JSON, not an object, an envelope of another version, or an unknown compression
+ */
+export function unseal(message: Message): Inner {
+  const outer = asObject(parseText(inflated(message)), 'the body');
+  if (!(VERSION_KEY in outer && MESSAGE_KEY in outer)) return outer;
+  const version = outer[VERSION_KEY];
+  if (typeof version !== 'string' || !compatible(ENVELOPE_VERSION, version)) {
+    throw new MalformedError(`the envelope has version ${String(version)}, not ${ENVELOPE_VERSION}`);
+  }
+  const inner = outer[MESSAGE_KEY];
+  if (typeof inner !== 'string') throw new MalformedError(`${MESSAGE_KEY} is not a string`);
+  return asObject(parseText(inner), MESSAGE_KEY);
+}
+
+/** One `_context_…` key for each entry. */
+export function packContext(context: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(context).map(([key, value]) => [CONTEXT + key, value]));
+}
+
+export function unpackContext(inner: Inner): Record<string, unknown> {
+  const entries = Object.entries(inner).filter(([key]) => key.startsWith(CONTEXT));
+  return Object.fromEntries(entries.map(([key, value]) => [key.slice(CONTEXT.length), value]));
+}
+
+function parseText(text: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new MalformedError(`the body is not JSON: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function asObject(value: unknown, what: string): Inner {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new MalformedError(`${what} is not an object`);
+  return value as Inner;
+}
+
+/** kombu names its compression in a header; its "gzip" is a zlib stream (RFC 1950). */
+function inflated({ body, headers }: Message): string {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const compression = headers?.['compression'];
+  if (compression === undefined) return bytes.toString();
+  if (compression !== 'application/x-gzip') throw new MalformedError(`unknown compression ${compression}`);
+  try {
+    return inflateSync(bytes, { maxOutputLength: LARGEST_BODY }).toString();
+  } catch (error) {
+    throw new MalformedError(`the compressed body cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}

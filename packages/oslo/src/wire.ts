@@ -1,0 +1,36 @@
+import { json, type Wire } from '@posthorn/core';
+import { type OsloTopologyOptions, osloTopology } from './rabbit-topology.ts';
+import { osloRPC } from './rpc-codec.ts';
+
+export interface OsloOptions extends Partial<OsloTopologyOptions> {
+  /** The peers' `control_exchange`. Default `openstack`. */
+  readonly exchange?: string;
+  /**
+   * Send exactly what Python sends: no message-id, correlation-id or headers, and calls that are not mandatory, so that
+   * a topic that nobody serves is a `TIMEOUT` instead of `UNROUTABLE`. Default false.
+   */
+  readonly strict?: boolean;
+}
+
+/** The wire of Python's oslo.messaging. Its options must be those of the peers: they share queues and exchanges. */
+export function oslo(options: OsloOptions = {}): Wire {
+  const { exchange = 'openstack', strict = false } = options;
+  const {
+    durability = 'transient',
+    transientQuorum = false,
+    autoDelete = false,
+    transientExpiresMs = 1_800_000,
+  } = options;
+  const { codec, correlate } = osloRPC(strict);
+  return {
+    name: 'oslo',
+    exchange,
+    contents: [json],
+    codecs: { rpc: codec },
+    correlate,
+    topology: {
+      rabbit: osloTopology({ durability, transientQuorum, autoDelete, transientExpiresMs }),
+      memory: { space: 'oslo' },
+    },
+  };
+}
