@@ -1,2 +1,3 @@
+export { parse as parsePythonJson, stringify as stringifyPythonJson } from './json.ts';
 export type { OsloTopology, OsloTopologyOptions } from './rabbit-topology.ts';
 export { type OsloOptions, oslo } from './wire.ts';
