@@ -32,12 +32,14 @@ export {
   UnsupportedError,
 } from './errors.ts';
 export { concurrent, type Executor, serial } from './executor.ts';
+export type { Health } from './health.ts';
 export { newId } from './id.ts';
 export type { Expectation, Inbox } from './inbox.ts';
 export { compose, type Invoke, type Layer } from './layers.ts';
 export { type Logger, silent } from './logger.ts';
 export { matcher } from './match.ts';
 export { type MemoryOptions, memory } from './memory/driver.ts';
+export { MemoryFaults, type SendFault } from './memory/faults.ts';
 export type { Delivery, HeaderValue, Message, Outcome } from './message.ts';
 export { type DeliveryProfile, profiles, type SettleMoment } from './profiles.ts';
 export { RecentIds } from './recent-ids.ts';

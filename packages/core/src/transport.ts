@@ -1,6 +1,7 @@
 import { type Address, describe, type Source } from './address.ts';
 import type { Driver, DriverContext, Features, SendOptions, SubscribeOptions, Subscription } from './driver.ts';
 import { ClosedError, ConfigError, TooLargeError, UnroutableError } from './errors.ts';
+import { type Health, HealthRecord } from './health.ts';
 import { Inbox } from './inbox.ts';
 import { type Logger, silent } from './logger.ts';
 import type { Delivery, Message } from './message.ts';
@@ -39,6 +40,7 @@ interface Connection {
   /** Reply addresses that nobody reads any more, and until when they are remembered. */
   readonly deadReplies: Map<string, number>;
   readonly startedIds: RecentIds;
+  readonly health: HealthRecord;
   status: Status;
   /** True once the servers have ended: until then, work that runs may still send. */
   ended: boolean;
@@ -71,12 +73,14 @@ export class Transport implements AsyncDisposable {
     const { logger = silent, wire = native(), maxMessageBytes = MAX_MESSAGE_BYTES } = options;
     const views = new Set<Transport>();
     const deadReplies = new Map<string, number>();
+    const health = new HealthRecord();
     let status: Status | undefined;
     let connection: Connection | undefined;
     const driver = await openDriver({
       logger,
       onStatus: (next) => {
         status = next;
+        health.tell(next);
         if (connection !== undefined) connection.status = next;
         tell(options.onStatus, next, logger);
       },
@@ -97,6 +101,7 @@ export class Transport implements AsyncDisposable {
       views,
       deadReplies,
       startedIds: new RecentIds(),
+      health,
       status: status ?? { state: 'connected', host: driver.name, generation: 1 },
       ended: false,
       closing: undefined,
@@ -128,6 +133,11 @@ export class Transport implements AsyncDisposable {
 
   get status(): Status {
     return this.#connection.status;
+  }
+
+  /** How the connection is, for probes. */
+  health(): Health {
+    return this.#connection.health.snapshot();
   }
 
   /** Hands a message to the broker. See `Driver.send`; bodies above `maxMessageBytes` are refused. */

@@ -4,6 +4,7 @@ import {
   type DriverContext,
   fromQuery,
   type Logger,
+  type MemoryOptions,
   memory,
   native,
   parseConfig,
@@ -32,6 +33,8 @@ export interface ConnectOptions {
   readonly maxMessageBytes?: number;
   /** Options of the RabbitMQ transport that do not fit into a URL. */
   readonly rabbit?: RabbitOptions;
+  /** Options of the memory transport: troubles for tests to make. */
+  readonly memory?: Omit<MemoryOptions, 'name'>;
   /** Further transports by URL scheme. */
   readonly drivers?: Readonly<Record<string, DriverFactory>>;
 }
@@ -41,6 +44,7 @@ const schema = z.strictObject({
   logger: z.custom<Logger>((value) => typeof value === 'object' && value !== null && 'warn' in value).optional(),
   onStatus: z.custom<(status: Status) => void>((value) => typeof value === 'function').optional(),
   maxMessageBytes: z.int().positive().optional(),
+  memory: z.custom<MemoryOptions>((value) => typeof value === 'object' && value !== null).optional(),
   rabbit: z.custom<RabbitOptions>((value) => typeof value === 'object' && value !== null).optional(),
   drivers: z
     .record(
@@ -57,11 +61,17 @@ const schema = z.strictObject({
  * refused, or TLS verification failed
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Transport> {
-  const { drivers = {}, rabbit: rabbitOptions, wire, ...rest } = parseConfig(schema, options, 'options');
+  const {
+    drivers = {},
+    memory: memoryOptions,
+    rabbit: rabbitOptions,
+    wire,
+    ...rest
+  } = parseConfig(schema, options, 'options');
   const parsed = parseTransportUrl(url);
   const { wire: wireName, maxMessageBytes, ...query } = parsed.query;
   const driverUrl: TransportUrl = { ...parsed, query };
-  const factory = factoryOf(parsed.scheme, drivers, rabbitOptions);
+  const factory = factoryOf(parsed.scheme, drivers, rabbitOptions, memoryOptions);
   return await Transport.open((context) => factory(driverUrl, context), {
     logger: defaultLogger(rest.logger),
     wire: wireOf(wireName) ?? wire ?? native(),
@@ -74,6 +84,7 @@ function factoryOf(
   scheme: string,
   drivers: Readonly<Record<string, DriverFactory>>,
   options?: RabbitOptions,
+  memoryOptions?: MemoryOptions,
 ): DriverFactory {
   if (Object.hasOwn(drivers, scheme)) {
     const own = drivers[scheme];
@@ -84,7 +95,7 @@ function factoryOf(
     case 'rabbits':
       return (url, context) => rabbit(url, context, options);
     case 'memory':
-      return memoryFactory;
+      return (url, context) => openMemory(url, context, memoryOptions);
     case 'amqp':
     case 'amqps':
       throw new ConfigError(
@@ -98,11 +109,15 @@ function factoryOf(
   }
 }
 
-async function memoryFactory({ hosts, query }: TransportUrl, context: DriverContext): Promise<Driver> {
+async function openMemory(
+  { hosts, query }: TransportUrl,
+  context: DriverContext,
+  options?: MemoryOptions,
+): Promise<Driver> {
   const [unknown] = Object.keys(query);
   if (unknown !== undefined) throw new ConfigError(`url.${unknown}`, 'no such option');
   const name = hosts[0]?.host;
-  return await memory(context, name === undefined ? {} : { name });
+  return await memory(context, { ...options, ...(name !== undefined && { name }) });
 }
 
 function wireOf(name: string | undefined): Wire | undefined {

@@ -105,7 +105,8 @@ export interface ConnectOptions {
   readonly vhost: string;
   readonly heartbeatSeconds: number;
   readonly frameMax: number;
-  readonly timeoutMs: number;
+  /** Gives up connecting. amqplib's own time limit starts anew with each byte that the peer sends. */
+  readonly signal: AbortSignal;
   readonly credentials: Credentials;
   readonly connectionName: string;
   /** `tls.connect` options; absent for plain TCP. */
@@ -134,7 +135,7 @@ function socketOptions(options: ConnectOptions): Record<string, unknown> {
   return {
     ...options.tls,
     credentials: options.credentials,
-    timeout: options.timeoutMs,
+    signal: options.signal,
     noDelay: true,
     keepAlive: true,
     keepAliveDelay: 15_000,

@@ -31,6 +31,8 @@ const STABLE_MS = 1_000;
 const MOST_FLAPS = 4;
 const CLOSE_MS = 5_000;
 const REFRESH_AT = 0.8;
+/** What `setTimeout` can wait for: above it, it fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Keeps one connection alive: hosts in turn, back-off with jitter, a generation number for each link.
@@ -55,6 +57,7 @@ export class Connection {
   #retry: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   #refresh: NodeJS.Timeout | undefined;
+  #attempting: AbortController | undefined;
 
   constructor(url: TransportUrl, settings: RabbitSettings, context: DriverContext, name: string) {
     this.#url = url;
@@ -128,6 +131,7 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#retry);
+    this.#attempting?.abort(new ClosedError('the transport'));
     const link = this.#link;
     for (const { reject } of this.#waiting) reject(new ClosedError('the transport'));
     this.#waiting.clear();
@@ -144,11 +148,27 @@ export class Connection {
   }
 
   async #attempt(): Promise<Link> {
-    const { hosts, vhost = '/' } = this.#url;
+    const { hosts } = this.#url;
     const host = hosts[this.#host % hosts.length];
     if (host === undefined) throw new ConfigError('url', 'no host to connect to');
+    const attempt = new AbortController();
+    const late = new ConnectionError(`${hostText(host)}: no answer in time: is this an AMQP 0-9-1 broker?`);
+    const timer = setTimeout(() => attempt.abort(late), this.#settings.connectTimeoutMs);
+    this.#attempting = attempt;
+    try {
+      return await this.#open(host, attempt.signal);
+    } catch (error) {
+      throw attempt.signal.aborted ? attempt.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+      this.#attempting = undefined;
+    }
+  }
+
+  async #open(host: Host, signal: AbortSignal): Promise<Link> {
+    const { vhost = '/' } = this.#url;
     const name = hostText(host);
-    const user = await this.#credentials(host, name);
+    const user = await this.#credentials(host, name, signal);
     let model: Model;
     try {
       model = await open({
@@ -157,7 +177,7 @@ export class Connection {
         vhost,
         heartbeatSeconds: Math.ceil(this.#settings.heartbeatMs / 1_000),
         frameMax: this.#settings.frameMax,
-        timeoutMs: this.#settings.connectTimeoutMs,
+        signal,
         credentials: saslOf(this.#settings.mechanism, user),
         connectionName: this.#name,
         tls: this.#secure ? await this.#tls(host) : undefined,
@@ -175,11 +195,11 @@ export class Connection {
     return this.#url.scheme.endsWith('s');
   }
 
-  async #credentials(host: Host, name: string): Promise<UserCredentials> {
+  async #credentials(host: Host, name: string, signal: AbortSignal): Promise<UserCredentials> {
     const { credentials: ask } = this.#settings;
     if (ask === undefined) return { username: host.username ?? 'guest', password: host.password ?? 'guest' };
     try {
-      return await ask(name);
+      return await orAborted(Promise.resolve(ask(name)), signal);
     } catch (error) {
       throw new ConnectionError(`${name}: the credentials callback failed: ${messageOf(error)}`, { cause: error });
     }
@@ -233,11 +253,11 @@ export class Connection {
   #lost(link: Link, error: Error): void {
     if (link.down !== undefined) return;
     link.fail(error);
+    clearTimeout(this.#refresh);
     if (this.#link !== link) return;
     this.#link = undefined;
     this.#blocked = false;
     clearInterval(this.#watch);
-    clearTimeout(this.#refresh);
     for (const listener of this.#listeners) listener.down(link, error);
     if (this.#closed) return this.#tell({ state: 'closed' });
     this.#context.logger.warn({ err: error, host: link.host }, 'connection lost, reconnecting');
@@ -286,7 +306,12 @@ export class Connection {
     let looked = heard;
     this.#watch = setInterval(() => {
       const now = performance.now();
-      const stalled = now - looked > 2 * stepMs;
+      const lateMs = now - looked - stepMs;
+      const stalled = lateMs > stepMs;
+      if (stalled) {
+        const fields = { blockedMs: Math.round(lateMs), heartbeatMs: this.#settings.heartbeatMs };
+        this.#context.logger.warn(fields, 'the event loop was blocked: the broker hears no heartbeats meanwhile');
+      }
       looked = now;
       if (stream.bytesRead !== bytes || stalled) {
         bytes = stream.bytesRead;
@@ -311,13 +336,15 @@ export class Connection {
   }
 
   #scheduleRefresh(link: Link, host: Host, { expiresInMs }: UserCredentials): void {
-    if (expiresInMs === undefined) return;
-    this.#refresh = setTimeout(() => void this.#refreshSecret(link, host), expiresInMs * REFRESH_AT);
+    if (expiresInMs === undefined || link.down !== undefined) return;
+    clearTimeout(this.#refresh);
+    const inMs = Math.min(expiresInMs * REFRESH_AT, LONGEST_TIMER_MS);
+    this.#refresh = setTimeout(() => void this.#refreshSecret(link, host), inMs);
   }
 
   async #refreshSecret(link: Link, host: Host): Promise<void> {
     try {
-      const user = await this.#credentials(host, link.host);
+      const user = await this.#credentials(host, link.host, AbortSignal.timeout(this.#settings.connectTimeoutMs));
       await link.guard(link.model.updateSecret(Buffer.from(user.password), 'token refreshed'), 'refreshing the token');
       this.#scheduleRefresh(link, host, user);
     } catch (error) {
@@ -349,4 +376,14 @@ async function pem(option: string, value: string): Promise<string> {
   } catch (error) {
     throw new ConfigError(option, messageOf(error));
   }
+}
+
+/** The promise, or the signal's reason. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }

@@ -62,9 +62,7 @@ function brokerText(error: unknown): string {
 function reason(error: unknown): string {
   // Node reports one error for each address of a name, and none of them in the text.
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
-  const text = messageOf(error);
-  if (text === 'connect ETIMEDOUT') return 'no answer in time: is this an AMQP 0-9-1 broker?';
-  return text;
+  return messageOf(error);
 }
 
 function isTlsError(error: unknown): boolean {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Model } from './amqplib.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -12,14 +13,18 @@ export class Flusher {
   readonly #model: Model;
   #corked = false;
   #closed = false;
+  #awaitsDrain = false;
+  /** Bytes given to amqplib since its multiplexer was last seen empty. */
+  #heldBytes = 0;
   #waiting: ((written: boolean) => void)[] = [];
 
   constructor(model: Model) {
     this.#model = model;
   }
 
-  /** Call before anything is written. */
-  touch(): void {
+  /** Call before anything is written, with how much of it counts. */
+  touch(bytes = 0): void {
+    this.#heldBytes += bytes;
     if (this.#corked || this.#closed) return;
     this.#corked = true;
     this.#model.connection.stream?.cork();
@@ -33,9 +38,9 @@ export class Flusher {
     this.touch();
   }
 
-  /** Bytes that the socket did not take yet. */
+  /** Bytes that the socket did not take yet: what it buffers itself, and what waits before it, in amqplib. */
   get backlogBytes(): number {
-    return this.#model.connection.stream?.writableLength ?? 0;
+    return this.#heldBytes + (this.#model.connection.stream?.writableLength ?? 0);
   }
 
   close(): void {
@@ -51,11 +56,21 @@ export class Flusher {
     if (this.#closed) return;
     const busy = muxer !== undefined && (muxer.blocked || muxer.newStreams.length > 0 || muxer.oldStreams.length > 0);
     // The multiplexer holds more than the socket's buffer: it goes on at `drain`, and we look again after it.
-    if (busy) return void (stream?.writableNeedDrain ? stream.once('drain', () => this.touch()) : this.touch());
+    if (busy) return stream?.writableNeedDrain ? this.#touchAtDrain(stream) : this.touch();
+    this.#heldBytes = 0;
     const waiting = this.#take();
     if (waiting.length === 0) return;
     if (stream === undefined || stream.writableLength === 0) return this.#finish(waiting, true);
     stream.write(NOTHING, (error) => this.#finish(waiting, !error && !this.#closed));
+  }
+
+  #touchAtDrain(stream: Socket): void {
+    if (this.#awaitsDrain) return;
+    this.#awaitsDrain = true;
+    stream.once('drain', () => {
+      this.#awaitsDrain = false;
+      this.touch();
+    });
   }
 
   #take(): ((written: boolean) => void)[] {

@@ -83,17 +83,28 @@ export class Link {
   async close(timeoutMs: number): Promise<void> {
     try {
       await this.guard(this.model.close(), 'closing the connection', timeoutMs);
+      // A blocked broker does not read our farewell, and would keep the socket open.
+      this.model.connection.stream?.destroySoon();
     } catch {
       this.destroy();
     }
   }
 
-  /** Cuts the socket at once. */
-  destroy(error?: Error): void {
+  /** Cuts the socket at once: with an error, or amqplib would not notice and go on sending heartbeats. */
+  destroy(error: Error = new Error('cut')): void {
     this.model.connection.stream?.destroy(error);
   }
 }
 
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(messageOf(thrown));
+}
+
+/** Closes a channel that nobody needs any more, in whatever state it is. */
+export function closeQuietly(link: Link, channel: Channel): void {
+  try {
+    link.guard(channel.close(), 'closing a channel').catch(() => undefined);
+  } catch {
+    // Already closed by the broker.
+  }
 }

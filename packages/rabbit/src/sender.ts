@@ -19,7 +19,7 @@ import type { Channel, Incoming, Publish } from './amqplib.ts';
 import type { Connection } from './connection.ts';
 import { declareIntake, ExchangeMemo, withChannel } from './declare.ts';
 import { channelError, isNotFound } from './errors.ts';
-import type { Link } from './link.ts';
+import { closeQuietly, type Link } from './link.ts';
 import type { RabbitSettings } from './options.ts';
 import type { Route, Topology } from './topology.ts';
 
@@ -67,6 +67,7 @@ export class Sender {
   #sending = 0;
   #quiet: (() => void) | undefined;
   #closed = false;
+  #reopen: NodeJS.Timeout | undefined;
 
   constructor(connection: Connection, settings: RabbitSettings, context: DriverContext) {
     this.#connection = connection;
@@ -224,7 +225,7 @@ export class Sender {
     this.#leaveLine(item);
     if (item.beforeWrite?.() === false) return this.#finish(item, undefined);
     item.state = 'written';
-    flusher.touch();
+    flusher.touch(body.length);
     try {
       if (confirm) {
         outlet.unconfirmed.add(item);
@@ -270,11 +271,10 @@ export class Sender {
   }
 
   async #open(link: Link): Promise<void> {
-    const onClosed = (error: Error): void => this.#channelLost(link, error);
     try {
       const [plain, confirmed] = await Promise.all([
-        link.channel('plain', onClosed),
-        link.channel('confirm', onClosed),
+        link.channel('plain', (error) => this.#channelLost(link, 'plain', error)),
+        link.channel('confirm', (error) => this.#channelLost(link, 'confirm', error)),
       ]);
       const outlet: Outlet = {
         link,
@@ -300,16 +300,17 @@ export class Sender {
   }
 
   /** The broker closed a channel of ours, while the connection lives: an exchange has gone, or a permission. */
-  #channelLost(link: Link, error: Error): void {
+  #channelLost(link: Link, kind: 'plain' | 'confirm', error: Error): void {
     if (link.down !== undefined || this.#outlet?.link !== link) return;
     const { unconfirmed, plain, confirmed } = this.#outlet;
     this.#outlet = undefined;
     const cause = channelError(error, 'publishing');
     this.#context.logger[isNotFound(error) ? 'info' : 'warn']({ err: cause }, 'a channel was closed by the broker');
     for (const item of [...unconfirmed]) this.#finish(item, this.#lostOf(item, cause));
-    this.#context.onLost(cause);
+    // The broker reads the other channel to its end: what was written on that one is not lost.
+    if (kind === 'plain') this.#context.onLost(cause);
     for (const channel of [plain, confirmed]) closeQuietly(link, channel);
-    setTimeout(() => link.down === undefined && void this.#open(link), REOPEN_MS);
+    this.#reopen = setTimeout(() => void this.#open(link), REOPEN_MS);
   }
 
   #returned({ fields, properties: { messageId } }: Incoming): void {
@@ -320,6 +321,7 @@ export class Sender {
   }
 
   #down(error: Error): void {
+    clearTimeout(this.#reopen);
     const outlet = this.#outlet;
     this.#outlet = undefined;
     for (const item of outlet?.unconfirmed ?? []) this.#finish(item, this.#lostOf(item, error));
@@ -365,12 +367,4 @@ function publishError(error: unknown, { to }: Item): Error {
   if (error instanceof Error && error.name === 'IllegalOperationError')
     return new ConnectionError(`${what}: ${error.message}`, { cause: error });
   return new MalformedError(`${what}: ${messageOf(error)}`, { cause: error });
-}
-
-function closeQuietly(link: Link, channel: Channel): void {
-  try {
-    link.guard(channel.close(), 'closing a channel').catch(() => undefined);
-  } catch {
-    // Already closed by the broker.
-  }
 }

@@ -1,6 +1,7 @@
 import {
   type Address,
   ConfigError,
+  ConnectionError,
   type Delivery,
   type DriverContext,
   describe,
@@ -15,7 +16,7 @@ import {
 import type { Channel, Incoming } from './amqplib.ts';
 import { declareIntake, isAdoptable } from './declare.ts';
 import { channelError, isNotFound } from './errors.ts';
-import { asError, type Link } from './link.ts';
+import { asError, closeQuietly, type Link } from './link.ts';
 import type { RabbitSettings } from './options.ts';
 import type { Intake, Topology } from './topology.ts';
 
@@ -217,15 +218,28 @@ export class RabbitSubscription implements Subscription {
 
   async #attach(link: Link, intake: Intake, adopt: boolean): Promise<void> {
     const { prefetch = DEFAULT_PREFETCH } = this.#options;
-    const live: { current?: Live } = {};
-    const channel = await link.channel('plain', (error) => this.#channelClosed(live.current, error));
-    const made: Live = { link, channel, queue: intake.queue, consumerTag: undefined, open: true };
-    live.current = made;
-    await declareIntake(link, channel, intake, { declare: this.#settings.declare, adopt });
-    await link.guard(channel.prefetch(prefetch), 'setting the prefetch');
-    if (this.#isReply) this.#to = { kind: 'reply', name: intake.queue.name };
-    this.#live = made;
-    if (!this.#paused && !this.#stopped) await this.#consume(made);
+    const made: { current?: Live } = {};
+    const channel = await link.channel('plain', (error) => this.#channelClosed(made.current, error));
+    const live: Live = { link, channel, queue: intake.queue, consumerTag: undefined, open: true };
+    made.current = live;
+    try {
+      await declareIntake(link, channel, intake, { declare: this.#settings.declare, adopt });
+      await link.guard(channel.prefetch(prefetch), 'setting the prefetch');
+      if (this.#isReply) this.#to = { kind: 'reply', name: intake.queue.name };
+      if (!this.#paused && !this.#stopped) await this.#consume(live);
+      if (!live.open) throw new ConnectionError(`the broker closed the channel of queue ${intake.queue.name}`);
+    } catch (error) {
+      live.open = false;
+      closeQuietly(link, channel);
+      throw error;
+    }
+    // Only now is its loss for us to mend: until here it is a failed attempt.
+    this.#live = live;
+    if (this.#closing !== undefined) {
+      live.open = false;
+      closeQuietly(link, channel);
+    } else if (this.#paused || this.#stopped) await this.#cancel();
+    else if (live.consumerTag === undefined) await this.#consume(live);
   }
 
   async #consume(live: Live): Promise<void> {
@@ -237,7 +251,7 @@ export class RabbitSubscription implements Subscription {
     const consuming = channel.consume(queue.name, receive, { noAck: false });
     const { consumerTag } = await link.guard(consuming, `consuming from queue ${queue.name}`);
     live.consumerTag = consumerTag;
-    if (this.#paused || this.#stopped) await this.#cancel();
+    if (this.#live === live && (this.#paused || this.#stopped)) await this.#cancel();
   }
 
   async #cancel(): Promise<void> {
@@ -256,11 +270,7 @@ export class RabbitSubscription implements Subscription {
   #cancelled(live: Live): void {
     if (!live.open) return;
     const error = new MessagingError('CONNECTION', `the broker cancelled the consumer of queue ${live.queue.name}`);
-    try {
-      live.link.guard(live.channel.close(), 'closing a channel').catch(() => undefined);
-    } catch {
-      // Closed in the meantime.
-    }
+    closeQuietly(live.link, live.channel);
     this.#gone(live, error);
   }
 
@@ -268,7 +278,7 @@ export class RabbitSubscription implements Subscription {
     if (live?.open) this.#gone(live, error);
   }
 
-  /** The channel is lost, while the connection may live. */
+  /** The channel is lost, while the connection may live. One that was still being set up is not ours yet. */
   #gone(live: Live, error: Error): void {
     live.open = false;
     if (this.#live !== live) return;

@@ -58,6 +58,11 @@ export class MemoryBroker {
     return queue;
   }
 
+  /** The queue behind an address that is a queue. */
+  find(address: Address): MemoryQueue | undefined {
+    return this.#queues.get(describe(address));
+  }
+
   remove(queue: MemoryQueue): void {
     if (this.#queues.get(queue.name) !== queue) return;
     this.#queues.delete(queue.name);
