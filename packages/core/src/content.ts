@@ -18,8 +18,8 @@ export const BINARY = 'application/octet-stream';
 export const json: ContentCodec = {
   contentType: 'application/json',
   encode(value) {
-    const bad = unencodable(value, 0);
-    if (bad !== undefined) throw new MalformedError(`${bad} cannot be written as JSON`);
+    const bad = unencodable(value, []);
+    if (bad !== undefined) throw new MalformedError(`value${bad} cannot be written as JSON`);
     return Buffer.from(stringify(value));
   },
   decode(body) {
@@ -35,39 +35,51 @@ function stringify(value: unknown): string {
   }
 }
 
-const DEEP = 1000;
+/** Deeper than parsers and stacks take. */
+const DEEPEST = 1_000;
 
-/** What in the value JSON has no form for, with its path (`value.a.0: a function`), or undefined. */
-function unencodable(value: unknown, depth: number): string | undefined {
+/**
+ * What in the value JSON has no form for, with its path (`value.a.0: a function`), or undefined. Cycles are found here,
+ * on the way down, because a walk that only stops at a depth takes for ever where they branch.
+ */
+function unencodable(value: unknown, above: object[]): string | undefined {
   switch (typeof value) {
     case 'function':
     case 'symbol':
-      return `value: a ${typeof value}`;
+      return `: a ${typeof value}`;
     case 'bigint':
-      return 'value: a big integer';
+      return ': a big integer';
     case 'number':
-      return Number.isFinite(value) ? undefined : `value: ${value}`;
+      return Number.isFinite(value) ? undefined : `: ${value}`;
     case 'object':
       break;
     default:
       return undefined;
   }
   if (value === null) return undefined;
-  if (value instanceof Uint8Array) return 'value: a Uint8Array inside another value';
+  if (value instanceof Uint8Array) return ': a Uint8Array inside another value';
   if ('toJSON' in value) return undefined;
-  // A cycle, or depth no parser takes: JSON.stringify tells which, with a better text than ours.
-  if (depth > DEEP) return undefined;
-  if (value instanceof Map || value instanceof Set) return `value: a ${value.constructor.name}`;
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) {
-      const bad = unencodable(value[index], depth + 1);
-      if (bad !== undefined) return bad.replace('value', `value.${index}`);
-    }
-    return undefined;
+  if (value instanceof Map || value instanceof Set) return `: a ${value.constructor.name}`;
+  if (above.includes(value)) return ': a circular reference';
+  if (above.length === DEEPEST) return `: nested deeper than ${DEEPEST}`;
+  above.push(value);
+  const bad = Array.isArray(value) ? unencodableItem(value, above) : unencodableField(value, above);
+  above.pop();
+  return bad;
+}
+
+function unencodableItem(list: readonly unknown[], above: object[]): string | undefined {
+  for (let index = 0; index < list.length; index++) {
+    const bad = unencodable(list[index], above);
+    if (bad !== undefined) return `.${index}${bad}`;
   }
+  return undefined;
+}
+
+function unencodableField(value: object, above: object[]): string | undefined {
   for (const key of Object.keys(value)) {
-    const bad = unencodable((value as Record<string, unknown>)[key], depth + 1);
-    if (bad !== undefined) return bad.replace('value', `value.${key}`);
+    const bad = unencodable((value as Readonly<Record<string, unknown>>)[key], above);
+    if (bad !== undefined) return `.${key}${bad}`;
   }
   return undefined;
 }

@@ -43,8 +43,17 @@ export { MemoryFaults, type SendFault } from './memory/faults.ts';
 export type { Delivery, HeaderValue, Message, Outcome } from './message.ts';
 export { type DeliveryProfile, profiles, type SettleMoment } from './profiles.ts';
 export { RecentIds } from './recent-ids.ts';
+export { Redelivery, type RetryPolicy } from './redelivery.ts';
 export type { Context, Serializer } from './serializer.ts';
-export { type CloseOptions, type CloseReport, type Job, type Lane, Server, type ServerOptions } from './server.ts';
+export {
+  type CloseOptions,
+  type CloseReport,
+  type Job,
+  type JobEnd,
+  type Lane,
+  Server,
+  type ServerOptions,
+} from './server.ts';
 export type { Status } from './status.ts';
 export { addressOf, checkTarget, type Target } from './target.ts';
 export { type Child, type OpenDriver, Transport, type TransportOptions } from './transport.ts';

@@ -13,11 +13,12 @@ export interface DeliveryProfile {
  * Calls and replies are not confirmed: the reply itself is the confirmation. Casts are, so that one that resolved is in
  * the broker's hands.
  */
-export const profiles: Readonly<Record<'call' | 'reply' | 'cast' | 'fanout' | 'cancel', DeliveryProfile>> = {
+export const profiles: Readonly<Record<'call' | 'reply' | 'cast' | 'fanout' | 'cancel' | 'notify', DeliveryProfile>> = {
   call: { confirm: false, unrouted: 'fail', persistent: false },
   reply: { confirm: false, unrouted: 'fail', persistent: false },
   cast: { confirm: true, unrouted: 'drop', persistent: true },
   fanout: { confirm: true, unrouted: 'drop', persistent: false },
+  notify: { confirm: true, unrouted: 'keep', persistent: true },
   cancel: { confirm: false, unrouted: 'drop', persistent: false },
 };
 

@@ -6,6 +6,7 @@ import type { Executor } from './executor.ts';
 import type { Delivery, Outcome } from './message.ts';
 import type { SettleMoment } from './profiles.ts';
 import { RecentIds } from './recent-ids.ts';
+import type { Redelivery } from './redelivery.ts';
 import type { Transport } from './transport.ts';
 
 /** A delivery as its pattern understood it: work to be run by the executor. */
@@ -16,14 +17,22 @@ export interface Job {
   readonly name: string;
   /** Asked when the job's turn has come: a reason not to run it any more (expired, cancelled), or undefined. */
   obsolete?(): string | undefined;
-  /** Does the work, replies included. Must not reject. Its outcome counts where settlement comes `after`. */
-  run(cancellation: Cancellation): Promise<Outcome>;
+  /** Does the work, replies included. Must not reject. Its end counts where settlement comes `after`. */
+  run(cancellation: Cancellation): Promise<JobEnd>;
 }
+
+/**
+ * How work ended. A bare outcome settles the delivery with it. With a reason the work failed: it is to be tried again
+ * (`release`), or hopeless (`reject`), as the lane's redelivery has it.
+ */
+export type JobEnd = Outcome | { readonly outcome: 'release' | 'reject'; readonly reason: unknown };
 
 export interface Lane {
   /** They feed one queue. */
   readonly sources: readonly Source[];
   readonly options?: SubscribeOptions;
+  /** Retries and dead letters, for lanes whose work is settled `after`. */
+  readonly redelivery?: Redelivery;
 }
 
 export interface ServerOptions {
@@ -53,6 +62,7 @@ export interface CloseReport {
 
 interface Held {
   readonly job: Job;
+  readonly redelivery: Redelivery | undefined;
   /** Ids that were started, as far as a second delivery of this message may reach. */
   readonly started: RecentIds;
   readonly delivery: Delivery;
@@ -104,8 +114,8 @@ export class Server {
   async #start(): Promise<void> {
     const { lanes, prefetch } = this.#options;
     const results = await Promise.allSettled(
-      lanes.map(({ sources, options }) =>
-        this.#transport.subscribe(sources, (delivery) => this.#receive(delivery), { prefetch, ...options }),
+      lanes.map(({ sources, options, redelivery }) =>
+        this.#transport.subscribe(sources, (delivery) => this.#receive(delivery, redelivery), { prefetch, ...options }),
       ),
     );
     this.#subscriptions = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
@@ -122,13 +132,13 @@ export class Server {
       this.#transport.logger.error({ err: error, server: this.#options.name }, 'subscription lost');
   }
 
-  #receive(delivery: Delivery): void {
+  #receive(delivery: Delivery, redelivery: Redelivery | undefined): void {
     if (this.#closing !== undefined) return void delivery.settle('release');
-    const job = this.#open(delivery);
+    const job = this.#open(delivery, redelivery);
     if (job === undefined) return;
     const started = this.#startedIds(delivery);
     if (job.id !== undefined && started.has(job.id)) return this.#skip(delivery, job, 'delivered before');
-    const held = { job, started, delivery, cancellation: new Cancellation() };
+    const held = { job, redelivery, started, delivery, cancellation: new Cancellation() };
     this.#waiting.add(held);
     void this.#submit(held);
   }
@@ -150,13 +160,18 @@ export class Server {
     }
   }
 
-  #open(delivery: Delivery): Job | undefined {
+  #open(delivery: Delivery, redelivery: Redelivery | undefined): Job | undefined {
     const { logger, maxMessageBytes } = this.#transport;
     try {
       const bytes = delivery.message.body.length;
       if (bytes > maxMessageBytes) throw new TooLargeError('a message that arrived', bytes, maxMessageBytes);
       return this.#options.open(delivery);
     } catch (error) {
+      if (redelivery !== undefined) {
+        // What cannot be understood now will not be later: no retry.
+        void redelivery.bury(delivery, error);
+        return undefined;
+      }
       void delivery.settle('reject');
       const code = error instanceof MessagingError ? error.code : 'MALFORMED';
       logger.warn(
@@ -190,11 +205,8 @@ export class Server {
           return;
         }
       }
-      const outcome = await job.run(cancellation);
-      if (!first) {
-        if (outcome === 'accept' && job.id !== undefined) started.add(job.id);
-        void delivery.settle(outcome);
-      }
+      const end = await job.run(cancellation);
+      if (!first) await this.#settleAfter(held, end);
     } catch (error) {
       this.#transport.logger.error({ err: error, job: job.name }, 'a job failed outside its handler');
       void delivery.settle('reject');
@@ -202,6 +214,15 @@ export class Server {
       this.#running.delete(held);
       if (this.#running.size === 0) this.#idle?.();
     }
+  }
+
+  async #settleAfter({ job, started, delivery, redelivery }: Held, end: JobEnd): Promise<void> {
+    if (typeof end === 'string' || redelivery === undefined) {
+      const outcome = typeof end === 'string' ? end : end.outcome;
+      if (outcome === 'accept' && job.id !== undefined) started.add(job.id);
+      void delivery.settle(outcome);
+    } else if (end.outcome === 'release') await redelivery.retry(delivery, end.reason);
+    else await redelivery.bury(delivery, end.reason);
   }
 
   async #close({ timeoutMs, signal }: CloseOptions): Promise<CloseReport> {

@@ -24,7 +24,7 @@ function isPlain(value: unknown, depth: number): boolean {
     return typeof value !== 'bigint' && typeof value !== 'function' && typeof value !== 'symbol';
   if (value === null || depth > DEEPEST) return true;
   if (value instanceof Map || value instanceof Set || value instanceof Uint8Array) return false;
-  if ('toJSON' in value) return true;
+  if ('toJSON' in value) return value instanceof Date;
   for (const item of Array.isArray(value) ? value : Object.values(value)) if (!isPlain(item, depth + 1)) return false;
   return true;
 }
@@ -69,7 +69,6 @@ export function parse(text: string): unknown {
 
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
-const STRING = /"(?:[^"\\]|\\.)*"/sy;
 const WORDS: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ['null', null],
   ['true', true],
@@ -146,9 +145,22 @@ class Parser {
   }
 
   #string(): string {
-    const token = this.#match(STRING);
-    if (token === undefined) throw this.#unexpected();
-    return JSON.parse(token[0]);
+    const start = this.#at;
+    if (this.#text[start] !== '"') throw this.#unexpected();
+    // Not by a pattern: a long string overflows the stack of the matcher.
+    let end = start;
+    do {
+      end = this.#text.indexOf('"', end + 1);
+      if (end < 0) throw new SyntaxError(`unterminated string at position ${start} of JSON`);
+    } while (this.#isEscaped(end));
+    this.#at = end + 1;
+    return JSON.parse(this.#text.slice(start, this.#at));
+  }
+
+  #isEscaped(at: number): boolean {
+    let slashes = 0;
+    while (this.#text[at - 1 - slashes] === '\\') slashes++;
+    return slashes % 2 === 1;
   }
 
   #scalar(): unknown {

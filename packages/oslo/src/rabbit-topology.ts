@@ -50,6 +50,7 @@ export interface OsloTopology {
   kept(to: Address, retention: Retention | undefined): Intake;
   readonly priority: number;
   readonly persistent: boolean;
+  readonly keepsAlways: boolean;
 }
 
 /**
@@ -134,6 +135,8 @@ export function osloTopology(options: OsloTopologyOptions): OsloTopology {
   return {
     priority: 0,
     persistent: true,
+    // Python's notifiers declare the queue of each topic and priority, whoever listens.
+    keepsAlways: true,
     route,
     intake(from, { group }) {
       const [first, ...others] = from.map(intakeOf);

@@ -1,4 +1,5 @@
 import { json, type Wire } from '@posthorn/core';
+import { type NotificationFormat, osloNotify } from './notify-codec.ts';
 import { type OsloTopologyOptions, osloTopology } from './rabbit-topology.ts';
 import { osloRPC } from './rpc-codec.ts';
 
@@ -10,11 +11,13 @@ export interface OsloOptions extends Partial<OsloTopologyOptions> {
    * a topic that nobody serves is a `TIMEOUT` instead of `UNROUTABLE`. Default false.
    */
   readonly strict?: boolean;
+  /** How notifications are sent; both formats are understood. Default `v2`. */
+  readonly notifications?: NotificationFormat;
 }
 
 /** The wire of Python's oslo.messaging. Its options must be those of the peers: they share queues and exchanges. */
 export function oslo(options: OsloOptions = {}): Wire {
-  const { exchange = 'openstack', strict = false } = options;
+  const { exchange = 'openstack', strict = false, notifications = 'v2' } = options;
   const {
     durability = 'transient',
     transientQuorum = false,
@@ -26,7 +29,7 @@ export function oslo(options: OsloOptions = {}): Wire {
     name: 'oslo',
     exchange,
     contents: [json],
-    codecs: { rpc: codec },
+    codecs: { rpc: codec, notify: osloNotify(notifications, strict) },
     correlate,
     topology: {
       rabbit: osloTopology({ durability, transientQuorum, autoDelete, transientExpiresMs }),

@@ -1,4 +1,5 @@
 export * from '@posthorn/core';
+export * from '@posthorn/notify';
 export * from '@posthorn/oslo';
 export * from '@posthorn/rabbit';
 export * from '@posthorn/rpc';

@@ -12,7 +12,6 @@ import {
   type SubscribeOptions,
   type Subscription,
   type TransportUrl,
-  UnsupportedError,
 } from '@posthorn/core';
 import { Connection } from './connection.ts';
 import { modernTopology } from './naming.ts';
@@ -25,7 +24,7 @@ const FEATURES: Features = {
   kinds: ['anycast', 'unicast', 'multicast', 'topic', 'group', 'mailbox', 'reply'],
   unroutable: 'detected',
   ttl: true,
-  delay: false,
+  delay: true,
   priority: true,
   keep: true,
   deliveryCount: false,
@@ -117,7 +116,6 @@ class RabbitDriver implements Driver {
   }
 
   async send(to: Address, message: Message, options: SendOptions = {}): Promise<void> {
-    if (options.delayMs !== undefined) throw new UnsupportedError(this.name, 'delayed messages');
     await this.#shared.sender.send(this.#topology, to, message, options);
   }
 

@@ -30,7 +30,7 @@ export function connectError(error: unknown, host: string, vhost: string, user: 
   const code = replyCode(error);
   if (code === ACCESS_REFUSED)
     return new AccessError(`${host}: the broker refused the credentials of user "${user}"`, cause);
-  if (code === NOT_ALLOWED)
+  if (code === NOT_ALLOWED || isRefusedOpen(error))
     return new AccessError(`${host}: user "${user}" may not use the vhost "${vhost}", or it does not exist`, cause);
   if (isTlsError(error)) return new AccessError(`${host}: TLS verification failed: ${messageOf(error)}`, cause);
   return new ConnectionError(`${host}: ${reason(error)}`, cause);
@@ -59,15 +59,26 @@ function brokerText(error: unknown): string {
   return /with message "(.*)"/s.exec(text)?.[1] ?? text;
 }
 
+/** A close in answer to `connection.open`, which is about the vhost; amqplib drops the broker's code and text. */
+function isRefusedOpen(error: unknown): boolean {
+  return messageOf(error).startsWith('Expected ConnectionOpenOk; got <ConnectionClose');
+}
+
 function reason(error: unknown): string {
   // Node reports one error for each address of a name, and none of them in the text.
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
+  if (/^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/.test(codeOf(error)))
+    return 'the peer does not speak TLS: is this the port for rabbit://?';
   return messageOf(error);
 }
 
+/** A certificate that one side does not accept. */
 function isTlsError(error: unknown): boolean {
-  if (!(error instanceof Error) || !('code' in error)) return false;
-  return /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|ERR_OSSL)/.test(
-    String(error.code),
+  return /^(ERR_TLS_CERT|ERR_SSL_.*(ALERT|CERT)|ERR_OSSL|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_)/.test(
+    codeOf(error),
   );
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

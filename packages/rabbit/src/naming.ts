@@ -128,6 +128,29 @@ export function sharedQueue(
   };
 }
 
+/**
+ * A queue in which messages wait before they go to where they belong: it has no consumer, a TTL, and dead-letters to the
+ * target's exchange with the key that the message came with. One for each exchange and delay, for good: an expiring one
+ * would take its messages with it. The delay is rounded up to two digits, so that there are not too many.
+ */
+export function delayIntake(target: Route, delayMs: number): Intake {
+  const step = 10 ** Math.max(0, Math.floor(Math.log10(delayMs)) - 1);
+  const ttlMs = Math.max(1, Math.ceil(delayMs / step) * step);
+  const exchange = target.exchange?.name ?? '';
+  const name = named(`delay/${ttlMs}/${exchange}`);
+  return {
+    queue: {
+      name,
+      durable: true,
+      exclusive: false,
+      autoDelete: false,
+      arguments: { 'x-message-ttl': ttlMs, 'x-dead-letter-exchange': exchange },
+      onClose: 'keep',
+    },
+    bindings: [{ exchange: durable('fanout', name), key: '' }],
+  };
+}
+
 function encode(part: string): string {
   return encodeURIComponent(part);
 }

@@ -17,11 +17,12 @@ import {
 } from '@posthorn/core';
 import type { Channel, Incoming, Publish } from './amqplib.ts';
 import type { Connection } from './connection.ts';
-import { declareIntake, ExchangeMemo, withChannel } from './declare.ts';
+import { declareIntake, ExchangeMemo, isAdoptable, withChannel } from './declare.ts';
 import { channelError, isNotFound } from './errors.ts';
 import { closeQuietly, type Link } from './link.ts';
+import { delayIntake } from './naming.ts';
 import type { RabbitSettings } from './options.ts';
-import type { Route, Topology } from './topology.ts';
+import type { Intake, Route, Topology } from './topology.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const REOPEN_MS = 100;
@@ -62,6 +63,7 @@ export class Sender {
   readonly #settings: RabbitSettings;
   readonly #context: DriverContext;
   readonly #line = new Set<Item>();
+  readonly #kept = new WeakMap<Link, Map<string, Promise<void>>>();
   #lineBytes = 0;
   #outlet: Outlet | undefined;
   #sending = 0;
@@ -83,21 +85,50 @@ export class Sender {
   async send(topology: Topology, to: Address, message: Message, options: SendOptions): Promise<void> {
     options.signal?.throwIfAborted();
     if (this.#closed) throw new ClosedError('the transport');
-    const route = topology.route(to);
+    const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    const properties = propertiesOf(topology, message, options);
     this.#sending++;
     try {
-      const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-      const deadline = performance.now() + timeoutMs;
-      const properties = propertiesOf(topology, message, options);
-      try {
-        await this.#deliver(to, route, properties, message.body, options, timeoutMs);
-      } catch (error) {
-        if (options.unrouted !== 'keep' || !(error instanceof UnroutableError)) throw error;
-        await this.#keep(topology, to, options);
-        await this.#deliver(to, route, properties, message.body, options, Math.max(1, deadline - performance.now()));
-      }
+      const waiting = options.unrouted === 'keep' || options.delayMs !== undefined;
+      if (waiting) await this.#deliverToQueue(topology, to, properties, message.body, { ...options, timeoutMs });
+      else await this.#deliver(to, topology.route(to), properties, message.body, options, timeoutMs);
     } finally {
       if (--this.#sending === 0) this.#quiet?.();
+    }
+  }
+
+  /**
+   * Sends what must wait in a queue that may not exist: publish first; what comes back unrouted makes the queue, and is
+   * sent once more with the same id. So nothing is declared for each message, and a queue that was deleted heals.
+   */
+  async #deliverToQueue(
+    topology: Topology,
+    to: Address,
+    properties: Publish,
+    body: Uint8Array,
+    options: SendOptions & { readonly timeoutMs: number },
+  ): Promise<void> {
+    const { delayMs, retention, timeoutMs } = options;
+    const deadline = performance.now() + timeoutMs;
+    const target = topology.route(to);
+    const intake = delayMs === undefined ? topology.kept(to, retention) : delayIntake(target, delayMs);
+    const [binding] = intake.bindings;
+    const route: Route = { exchange: binding?.exchange, key: target.key };
+    const deliver = (): Promise<void> =>
+      this.#deliver(to, route, properties, body, options, Math.max(1, deadline - performance.now()));
+    if (topology.keepsAlways && delayMs === undefined) await this.#keep(intake, to, deadline, options.signal);
+    try {
+      await deliver();
+    } catch (error) {
+      if (!(error instanceof UnroutableError)) throw error;
+      if (delayMs === undefined) {
+        this.#context.logger.warn(
+          { to: describe(to), queue: intake.queue.name },
+          'nobody listens: messages are kept in a queue',
+        );
+      }
+      await this.#keep(intake, to, deadline, options.signal, true);
+      await deliver();
     }
   }
 
@@ -125,7 +156,7 @@ export class Sender {
     options: SendOptions,
     timeoutMs: number,
   ): Promise<void> {
-    const { confirm = false, signal, unrouted } = options;
+    const { confirm = false, signal, unrouted, delayMs } = options;
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
       const onAbort = (): void => this.#finish(item, signal?.reason);
@@ -139,7 +170,7 @@ export class Sender {
         properties,
         body: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
         // A message that must be kept is only known to have arrived once the broker says so.
-        confirm: confirm || unrouted === 'keep',
+        confirm: confirm || unrouted === 'keep' || delayMs !== undefined,
         beforeWrite: options.beforeWrite,
         resolve: () => {
           end();
@@ -330,29 +361,63 @@ export class Sender {
     if (this.#closed) this.#abandon();
   }
 
-  async #keep(topology: Topology, to: Address, { retention, signal }: SendOptions): Promise<void> {
-    const link = await this.#connection.ready(signal);
-    const intake = topology.kept(to, retention);
-    await withChannel(link, (channel) =>
-      declareIntake(link, channel, intake, { declare: this.#settings.declare, adopt: false }),
-    ).catch((error: unknown) => {
-      throw channelError(error, `the queue that keeps ${describe(to)}`);
+  /** Makes the queue, once for each link unless it is known to be gone. */
+  async #keep(
+    intake: Intake,
+    to: Address,
+    deadline: number,
+    signal: AbortSignal | undefined,
+    again = false,
+  ): Promise<void> {
+    const link = await this.#linkWithin(to, deadline, signal);
+    const { name } = intake.queue;
+    const kept = keptOn(this.#kept, link);
+    if (again) kept.delete(name);
+    const known = kept.get(name);
+    if (known !== undefined) return known;
+    const { declare } = this.#settings;
+    const making = withChannel(link, (channel) =>
+      declareIntake(link, channel, intake, { declare, adopt: false }),
+    ).catch(async (error: unknown) => {
+      if (!isAdoptable(error, intake.queue, this.#settings.onMismatch))
+        throw channelError(error, `the queue that keeps ${describe(to)}`);
+      await withChannel(link, (channel) => declareIntake(link, channel, intake, { declare, adopt: true }));
     });
+    kept.set(name, making);
+    making.catch(() => kept.delete(name));
+    return making;
   }
+
+  async #linkWithin(to: Address, deadline: number, signal: AbortSignal | undefined): Promise<Link> {
+    const leftMs = Math.max(1, Math.ceil(deadline - performance.now()));
+    const timeout = AbortSignal.timeout(leftMs);
+    try {
+      return await this.#connection.ready(signal === undefined ? timeout : AbortSignal.any([timeout, signal]));
+    } catch (error) {
+      throw timeout.aborted && !signal?.aborted ? new TimeoutError(`sending to ${describe(to)}`, leftMs) : error;
+    }
+  }
+}
+
+function keptOn(kept: WeakMap<Link, Map<string, Promise<void>>>, link: Link): Map<string, Promise<void>> {
+  const known = kept.get(link) ?? new Map<string, Promise<void>>();
+  kept.set(link, known);
+  return known;
 }
 
 function propertiesOf(
   topology: Topology,
   message: Message,
-  { unrouted, confirm, persistent, priority = topology.priority }: SendOptions,
+  { unrouted, confirm, persistent, delayMs, priority = topology.priority }: SendOptions,
 ): Publish {
-  const mandatory = unrouted === 'fail' || unrouted === 'keep';
+  const queued = unrouted === 'keep' || delayMs !== undefined;
+  const mandatory = unrouted === 'fail' || queued;
   return {
     contentType: message.contentType,
     contentEncoding: message.contentEncoding,
     headers: message.headers,
     // A message that may come back is recognised by its id.
-    messageId: message.messageId ?? (mandatory && (confirm || unrouted === 'keep') ? newId() : undefined),
+    messageId: message.messageId ?? (mandatory && (confirm || queued) ? newId() : undefined),
     correlationId: message.correlationId,
     replyTo: message.replyTo,
     expiration: message.ttlMs === undefined ? undefined : String(Math.ceil(message.ttlMs)),

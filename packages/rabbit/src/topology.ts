@@ -48,6 +48,8 @@ export interface Topology {
   kept(to: Address, retention: Retention | undefined): Intake;
   /** The priority property of messages that ask for none. */
   readonly priority?: number;
+  /** Declare the queue of `kept` before the first message that must be kept, and not only when nobody listens. */
+  readonly keepsAlways?: boolean;
   /** Mark every message as persistent. */
   readonly persistent?: boolean;
 }

@@ -22,6 +22,9 @@ const OURS = /^ph-/;
 
 const NO_BYTES = new Uint8Array(0);
 
+/** A message in the making. Filled field by field: spreading optional parts into a literal costs more than all else. */
+type Draft = { -readonly [Field in keyof Message]: Message[Field] };
+
 /**
  * The native wire: message-id is the request's id, correlation-id repeats it in replies, reply-to and ttl are the
  * standard properties, the method and its like are headers, and the body is the arguments or the result alone.
@@ -46,32 +49,28 @@ function encodeRequest(contents: readonly ContentCodec[], request: Request): Mes
     break;
   }
   if (request.headers !== undefined) Object.assign(headers, request.headers);
-  const { contentType, body } = encodeContent(contents, undefined, request.args, 'the arguments');
-  return {
-    body,
-    contentType,
-    headers,
-    messageId: request.id,
-    ...(request.replyTo !== undefined && { replyTo: request.replyTo, correlationId: request.id }),
-    ...(request.timeoutMs !== undefined && { ttlMs: request.timeoutMs }),
-  };
+  const message = encodeContent(contents, undefined, request.args, 'the arguments');
+  message.headers = headers;
+  message.messageId = request.id;
+  if (request.replyTo !== undefined) {
+    message.replyTo = request.replyTo;
+    message.correlationId = request.id;
+  }
+  if (request.timeoutMs !== undefined) message.ttlMs = request.timeoutMs;
+  return message;
 }
 
 function decodeRequest(contents: readonly ContentCodec[], message: Message): Incoming {
   const headers = message.headers ?? {};
   const cancelled = headers[CANCEL];
   if (typeof cancelled === 'string') return { kind: 'cancel', id: cancelled };
-  const known: Pick<Request, 'id' | 'replyTo' | 'timeoutMs' | 'contentType'> = {
-    id: message.messageId ?? '',
-    replyTo: message.replyTo,
-    timeoutMs: message.ttlMs,
-    contentType: message.contentType,
-  };
   try {
-    return { kind: 'request', request: { ...known, ...readRequest(contents, message, headers) } };
+    return { kind: 'request', request: readRequest(contents, message, headers) };
   } catch (error) {
     const problem = error instanceof MessagingError ? error : new MalformedError(messageOf(error));
-    return { kind: 'request', request: { ...known, method: '', args: {}, context: {}, problem } };
+    const { messageId: id = '', replyTo, ttlMs: timeoutMs, contentType } = message;
+    const request = { id, replyTo, timeoutMs, contentType, method: '', args: {}, context: {}, problem };
+    return { kind: 'request', request };
   }
 }
 
@@ -79,7 +78,7 @@ function readRequest(
   contents: readonly ContentCodec[],
   message: Message,
   headers: Readonly<Record<string, HeaderValue>>,
-): Omit<Request, 'id' | 'replyTo' | 'timeoutMs' | 'contentType'> {
+): Request {
   if (message.messageId === undefined) throw new MalformedError('a request without a message id');
   const method = text(headers, METHOD);
   if (method === undefined || method === '') throw new MalformedError(`a request without the header ${METHOD}`);
@@ -93,30 +92,36 @@ function readRequest(
   }
   const context = text(headers, CONTEXT);
   return {
+    id: message.messageId,
     method,
     namespace: text(headers, NAMESPACE),
     version: text(headers, VERSION),
-    monitorMs,
     args,
     context: context === undefined ? {} : decodeContext(context),
+    replyTo: message.replyTo,
+    timeoutMs: message.ttlMs,
+    monitorMs,
     headers: foreign(headers),
+    contentType: message.contentType,
   };
 }
 
 function encodeReply(contents: readonly ContentCodec[], request: Request, reply: Reply): Message {
-  const known = { correlationId: request.id };
+  const message = encodeReplyContent(contents, request.contentType, reply);
+  message.correlationId = request.id;
+  if (reply.kind === 'heartbeat' || reply.kind === 'failure') message.headers = { [STATUS]: reply.kind };
+  return message;
+}
+
+function encodeReplyContent(contents: readonly ContentCodec[], wanted: string | undefined, reply: Reply): Draft {
   switch (reply.kind) {
     case 'heartbeat':
-      return { ...known, body: NO_BYTES, headers: { [STATUS]: 'heartbeat' } };
+      return { body: NO_BYTES };
     case 'result':
     case 'partial':
-      return { ...known, ...encodeContent(contents, request.contentType, reply.value, 'the result') };
+      return encodeContent(contents, wanted, reply.value, 'the result');
     case 'failure':
-      return {
-        ...known,
-        ...encodeContent(contents, request.contentType, reply.failure, 'the failure'),
-        headers: { [STATUS]: 'failure' },
-      };
+      return encodeContent(contents, wanted, reply.failure, 'the failure');
   }
 }
 
@@ -146,12 +151,12 @@ function encodeContent(
   wanted: string | undefined,
   value: unknown,
   what: string,
-): { readonly contentType: string; readonly body: Uint8Array } {
-  if (value instanceof Uint8Array) return { contentType: BINARY, body: value };
+): Draft {
+  if (value instanceof Uint8Array) return { body: value, contentType: BINARY };
   const codec = contents.find(({ contentType }) => contentType === wanted) ?? contents[0];
   if (codec === undefined) throw new MalformedError('no content codec');
   try {
-    return { contentType: codec.contentType, body: codec.encode(value) };
+    return { body: codec.encode(value), contentType: codec.contentType };
   } catch (error) {
     throw new MalformedError(`${what}: ${messageOf(error)}`, { cause: error });
   }

@@ -1,0 +1,87 @@
+import type { Logger, Retention, SendOptions, Transport } from '@posthorn/core';
+import { profiles } from '@posthorn/core';
+import { nativeNotifyCodec } from './native-codec.ts';
+import type { Notification } from './notification.ts';
+import type { Priority } from './priorities.ts';
+import { masked } from './redact.ts';
+
+export interface OutletContext {
+  readonly transport: Transport;
+  readonly topics: readonly string[];
+  /** Undefined: the transport's. */
+  readonly exchange: string | undefined;
+  readonly retention: Retention | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Where a notifier's notifications go: what oslo.messaging calls a notification driver. */
+export interface Outlet {
+  readonly name: string;
+  notify(notification: Notification, context: OutletContext): Promise<void>;
+}
+
+/** Sends to listeners, under `<topic>.<priority>` for each topic. Resolves when the broker has it. */
+export function messaging(): Outlet {
+  return {
+    name: 'messaging',
+    async notify(
+      notification,
+      { transport, topics, exchange = transport.wire.exchange, retention, timeoutMs, signal },
+    ) {
+      const codec = transport.wire.codecs.notify ?? nativeNotifyCodec(transport.wire.contents);
+      const message = codec.encode(notification);
+      const options: SendOptions = {
+        ...profiles.notify,
+        ...(retention && { retention }),
+        ...(timeoutMs !== undefined && { timeoutMs }),
+        ...(signal && { signal }),
+      };
+      await Promise.all(
+        topics.map((topic) =>
+          transport.send({ kind: 'topic', exchange, key: `${topic}.${notification.priority}` }, message, options),
+        ),
+      );
+    },
+  };
+}
+
+const LEVELS: Readonly<Record<Priority, keyof Logger>> = {
+  debug: 'debug',
+  info: 'info',
+  warn: 'warn',
+  error: 'error',
+  critical: 'error',
+  audit: 'info',
+  sample: 'info',
+};
+
+/** Writes log records, secrets masked. A pino logger fits. */
+export function log(logger: Logger): Outlet {
+  return {
+    name: 'log',
+    async notify({ priority, context, ...notification }) {
+      logger[LEVELS[priority]](
+        { notification: masked({ ...notification, priority, context }) },
+        notification.eventType,
+      );
+    },
+  };
+}
+
+/** Forgets everything. */
+export function noop(): Outlet {
+  return { name: 'noop', notify: async () => {} };
+}
+
+/** Keeps everything, for tests to look at: `test` in oslo.messaging. */
+export function recording(): Outlet & { readonly notifications: readonly Notification[] } {
+  const notifications: Notification[] = [];
+  return {
+    name: 'test',
+    notifications,
+    async notify(notification) {
+      notifications.push(notification);
+    },
+  };
+}

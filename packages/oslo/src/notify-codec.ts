@@ -1,0 +1,67 @@
+import { MalformedError, newId } from '@posthorn/core';
+import { type NotifyCodec, parsePriority } from '@posthorn/notify';
+import { type Inner, packContext, seal, unpackContext, unseal } from './envelope.ts';
+import { stringify } from './json.ts';
+
+/** `v2` is the envelope (`messagingv2` in Python), `v1` the bare message (`messaging`). Both are understood. */
+export type NotificationFormat = 'v1' | 'v2';
+
+/** Notifications as oslo.messaging's notifiers and listeners exchange them. */
+export function osloNotify(format: NotificationFormat, strict: boolean): NotifyCodec {
+  return {
+    encode({ id, publisherId, eventType, priority, payload, timestamp, context }) {
+      const unique = newId();
+      const inner: Inner = {
+        message_id: id,
+        publisher_id: publisherId,
+        event_type: eventType,
+        priority: priority.toUpperCase(),
+        payload: payload === undefined ? null : payload,
+        timestamp: pythonTime(timestamp),
+        _unique_id: unique,
+        ...packContext(context),
+      };
+      const sealed =
+        format === 'v2'
+          ? seal(inner)
+          : { body: Buffer.from(stringify(inner)), contentType: 'application/json', contentEncoding: 'utf-8' };
+      return { ...sealed, headers: {}, ...(!strict && { messageId: unique }) };
+    },
+
+    decode(message) {
+      const inner = unseal(message);
+      const priority = parsePriority(inner['priority']);
+      if (priority === undefined) throw new MalformedError(`unknown priority ${String(inner['priority'])}`);
+      const { compression: _, ...headers } = message.headers ?? {};
+      return {
+        id: text(inner, 'message_id'),
+        publisherId: text(inner, 'publisher_id'),
+        eventType: text(inner, 'event_type'),
+        priority,
+        payload: inner['payload'] ?? null,
+        timestamp: parsePythonTime(text(inner, 'timestamp')),
+        context: unpackContext(inner),
+        headers,
+      };
+    },
+  };
+}
+
+function text(inner: Inner, key: string): string {
+  const value = inner[key];
+  if (typeof value !== 'string') throw new MalformedError(`a notification without ${key}`);
+  return value;
+}
+
+/** `str()` of a naive UTC datetime: `2026-11-20 22:13:31.688000`. */
+function pythonTime(time: Date): string {
+  return time.toISOString().replace('T', ' ').replace('Z', '000');
+}
+
+/** Naive times are UTC; microseconds beyond the millisecond are cut. */
+function parsePythonTime(written: string): Date {
+  const zoned = /(?:Z|[+-]\d\d:?\d\d)$/.test(written) ? written : `${written}Z`;
+  const time = new Date(zoned.replace(' ', 'T').replace(/(\.\d{3})\d+/, '$1'));
+  if (Number.isNaN(time.getTime())) throw new MalformedError(`${written} is not a time`);
+  return time;
+}
