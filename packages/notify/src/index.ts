@@ -8,6 +8,7 @@ export {
   type Verdict,
 } from './dispatcher.ts';
 export type { NotificationFilter, Pattern } from './filter.ts';
+export { type HttpNotificationOptions, httpNotifications } from './http-middleware.ts';
 export {
   type BatchListenerOptions,
   type ListenTarget,

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { messageOf } from '@posthorn/core';
-import { run } from './command.ts';
-import { UsageError, usage } from './usage.ts';
+import { run } from './cli/command.ts';
+import { UsageError, usage } from './cli/usage.ts';
 
 try {
   await run(process.argv.slice(2));

@@ -7,6 +7,8 @@ export const usage = `usage:
   posthorn fanout <url> <topic> <method> [json-args]
   posthorn ping   <url> <topic>[@server] [--wait 30s]
   posthorn serve  <url> <topic> <server> <module>               until SIGINT or SIGTERM
+  posthorn notify <url> <event-type> [json-payload]
+  posthorn listen <url>                                         a line for each notification, until SIGINT or SIGTERM
 
 url: rabbit://user:password@host/vhost, rabbits:// (TLS), memory://
 
@@ -18,6 +20,11 @@ options:
   --context <json>        an object that travels with the request
   --wire <name>           native (default), or oslo for Python's oslo.messaging
   --driver <module>       a module that exports { scheme: factory }, for other URLs
+  --topic <name>          notify, listen: default notifications; may be repeated
+  --priority <p>          notify: default info; listen: default all, may be repeated
+  --publisher-id <id>     notify: default posthorn.<host>
+  --pool <name>           listen: share with other listeners of the pool
+  --event-type <regex>    listen: only these
   --wait <duration>       ping: wait that long for a server to appear
   --help, --version
 `;
