@@ -2,8 +2,8 @@
 
     server.py URL TOPIC SERVER [--exchange X] [--option GROUP.NAME=VALUE ...] [--allow-module M ...] [--ping]
 
-Prints {"event": "ready"} when it serves, {"event": "note", ...} whenever `note` is called, {"event": "stopped"} at the
-end. Reads {"do": "stop"}, which lets running calls finish. SIGTERM ends it at once.
+Prints {"event": "ready"} when it serves, {"event": "note", ...} whenever `note` is called, {"event": "slow", ...} when
+`slow` begins, {"event": "stopped"} at the end. Reads {"do": "stop"}, which lets running calls finish. SIGTERM ends it at once.
 """
 
 import builtins
@@ -42,6 +42,7 @@ class Plain:
         raise PeerError(text)
 
     def slow(self, ctxt, seconds):
+        say(event='slow', server=self.server, seconds=seconds)
         time.sleep(seconds)
         return seconds
 

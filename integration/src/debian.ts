@@ -5,7 +5,8 @@ import { promisify } from 'node:util';
 const LOCK = '/run/lock/posthorn-apt.lock';
 
 // A package that brings a daemon starts it unless policy-rc.d forbids it; the guard must not outlive the installation,
-// and must not take away one that the machine's owner put there. Lists may be stale but good: a failing update is no end.
+// and must not take away one that the machine's owner put there. The update has no way to wait for the lock of another
+// one; the lists may be good enough without it.
 const INSTALL = `
 set -e
 guard=/usr/sbin/policy-rc.d
@@ -14,7 +15,7 @@ if [ ! -e $guard ] || grep -q posthorn $guard; then
   printf '#!/bin/sh\\n# posthorn tests: start no service\\nexit 101\\n' > $guard
   chmod 755 $guard
 fi
-apt-get -q -o DPkg::Lock::Timeout=120 update || true
+for pause in 5 10 0; do apt-get -q update && break; sleep $pause; done
 apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@"
 `;
 

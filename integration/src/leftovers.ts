@@ -16,18 +16,26 @@ export function track(leftover: Leftover): () => void {
   return () => void leftovers.delete(leftover);
 }
 
-/** Ends everything that was started: brokers, Python peers. Runs once per test process; may be called again. */
+/**
+ * Ends everything that was started, newest first: Python peers, brokers, their folders. For the end of a test process;
+ * what was found before is not to be had again afterwards.
+ */
 export async function stopAll(): Promise<void> {
-  const all = [...leftovers];
-  leftovers.clear();
-  const results = await Promise.allSettled(all.map((leftover) => leftover.stop()));
-  const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  const errors: unknown[] = [];
+  for (const leftover of newestFirst()) {
+    leftovers.delete(leftover);
+    await leftover.stop().catch((error: unknown) => errors.push(error));
+  }
   if (errors.length > 0) throw new AggregateError(errors, 'some of what the tests started did not stop');
 }
 
 function killAll(): void {
-  for (const leftover of leftovers) leftover.kill();
+  for (const leftover of newestFirst()) leftover.kill();
   leftovers.clear();
+}
+
+function newestFirst(): Leftover[] {
+  return [...leftovers].reverse();
 }
 
 function watchForTheEnd(): void {
@@ -35,10 +43,14 @@ function watchForTheEnd(): void {
   watching = true;
   process.on('exit', killAll);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => {
+    const onSignal = (): void => {
       killAll();
-      // Without another listener (the test runner's), the signal was meant to end this process.
-      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
-    });
+      // Another listener is the test runner's, which ends in its own way. Without one the signal was meant to end us.
+      // Not `once`: a second Ctrl-C, or the one that the runner passes on, must not end us in the middle of this.
+      if (process.listenerCount(signal) > 1) return;
+      process.off(signal, onSignal);
+      process.kill(process.pid, signal);
+    };
+    process.on(signal, onSignal);
   }
 }

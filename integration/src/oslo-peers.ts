@@ -43,6 +43,11 @@ export class OsloServer implements AsyncDisposable {
     return this.peer.lines.filter((line) => NOTE.test(line)).map((line) => parsePythonJson(line) as OsloNote);
   }
 
+  /** Resolves when `slow` was begun. */
+  async slow(): Promise<void> {
+    await this.peer.line(/"event": "slow"/);
+  }
+
   /** The first note whose line matches, told already or still to come. */
   async note(pattern: RegExp = NOTE, timeoutMs?: number): Promise<OsloNote> {
     const line = await this.peer.line(new RegExp(`^(?=.*${NOTE.source})(?=.*${pattern.source})`), timeoutMs);
@@ -68,6 +73,8 @@ export interface OsloRequest {
   readonly topic: string;
   readonly method: string;
   readonly args?: Readonly<Record<string, unknown>>;
+  /** In place of `args`: JSON text as Python reads it, for what JavaScript's JSON cannot say (NaN, large integers). */
+  readonly argsText?: string;
   readonly ctxt?: Readonly<Record<string, unknown>>;
   readonly exchange?: string;
   readonly server?: string;
@@ -148,7 +155,9 @@ export class OsloClient implements AsyncDisposable {
   async #ask(verb: string, request: OsloRequest): Promise<unknown> {
     this.#requests += 1;
     const id = this.#requests;
-    this.peer.send({ id, do: verb, ...request });
+    const { argsText, ...rest } = request;
+    const text = JSON.stringify({ id, do: verb, ...rest });
+    this.peer.send(argsText === undefined ? text : `${text.slice(0, -1)}, "args": ${argsText}}`);
     // The Python side ends every call by its own timeout; ours is for a peer that forgets.
     const line = await this.peer.line(new RegExp(`^{"id": ${id}, `), ((request.timeout ?? 60) + 30) * 1000);
     const answer = parsePythonJson(line) as { readonly ok?: unknown; readonly error?: OsloFailure };

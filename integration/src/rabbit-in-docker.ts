@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { StartedTestContainer } from 'testcontainers';
 import { type Certificates, makeCertificates } from './certificates.ts';
@@ -11,6 +10,7 @@ import { ManagementApi } from './management.ts';
 import { type RabbitAddress, type RabbitBroker, rabbitTls, rabbitUrl } from './rabbit.ts';
 import { FRESH_STATISTICS, tlsListener } from './rabbit-node.ts';
 import { probeRabbit } from './rabbit-probe.ts';
+import { makeTempFolder } from './temp-folder.ts';
 import { waitFor } from './wait-for.ts';
 
 const IMAGE = 'rabbitmq:4.2-management-alpine';
@@ -23,15 +23,11 @@ export async function startRabbitInDocker(): Promise<RabbitBroker | Skip> {
   try {
     const { getContainerRuntimeClient } = await import('testcontainers');
     const client = await getContainerRuntimeClient(); // rejects at once when no engine answers
-    const { container, address, ports, folder, certificates } = await startContainer();
+    const { container, address, ports, certificates } = await startContainer();
     // testcontainers' own handle cannot kill, and forgets the container when it stops it.
     const handle = client.container.getById(container.getId());
-    const stopped = async (): Promise<void> => {
-      await container.stop();
-      await rm(folder, { recursive: true, force: true });
-    };
-    // At a sudden end of this process, the reaper of testcontainers takes the container.
-    track({ stop: stopped, kill: () => {} });
+    // When this process ends suddenly, the reaper of testcontainers takes the container.
+    track({ stop: async () => void (await container.stop()), kill: () => {} });
     const start = async (): Promise<void> => {
       await handle.start();
       await answers(address);
@@ -74,14 +70,12 @@ interface Started {
   readonly container: StartedTestContainer;
   readonly address: RabbitAddress;
   readonly ports: { readonly amqps: number; readonly http: number };
-  readonly folder: string;
   readonly certificates: Certificates;
 }
 
 async function startContainer(): Promise<Started> {
   const { GenericContainer, Wait } = await import('testcontainers');
-  const folder = await mkdtemp(join(tmpdir(), 'posthorn-docker-'));
-  const certificates = await makeCertificates(folder);
+  const certificates = await makeCertificates(makeTempFolder('docker'));
   // Fixed ports: those that Docker chooses change with each start, and tests restart the broker under a living client.
   const [amqp = 0, amqps = 0, http = 0] = await freePorts(3);
   const files = {
@@ -106,7 +100,7 @@ async function startContainer(): Promise<Started> {
     .withStartupTimeout(START_TIMEOUT_MS)
     .start();
   const address = { host: container.getHost(), port: amqp, user: 'guest', password: 'guest', vhost: '/' };
-  return { container, address, ports: { amqps, http }, folder, certificates };
+  return { container, address, ports: { amqps, http }, certificates };
 }
 
 const TLS = { cert: `${TLS_FOLDER}/server.pem`, key: `${TLS_FOLDER}/server-key.pem` };

@@ -1,26 +1,23 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeCertificates } from './certificates.ts';
 import { cannotInstall, installDebian } from './debian.ts';
 import { findExecutable } from './executable.ts';
 import { isSkip, type Skip } from './found.ts';
 import { freePorts } from './free-port.ts';
-import { track } from './leftovers.ts';
 import { ManagementApi } from './management.ts';
 import { type RabbitBroker, type RabbitTls, rabbitTls, rabbitUrl } from './rabbit.ts';
 import { type RabbitNode, writeRabbitNode } from './rabbit-node.ts';
+import { makeTempFolder } from './temp-folder.ts';
 import { TiedProcess } from './tied-process.ts';
 import { waitFor } from './wait-for.ts';
 
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
 
-// By this line of the log (3.10 to 4.3) listeners, connections and message stores are closed. RabbitMQ 3.10 then waits
-// 5 s for an event handler of its management plugin that never answers: no test needs to wait with it.
+// By this line of its log RabbitMQ 3.10 has closed listeners, connections and message stores. It then waits 5 s for an
+// event handler of its management plugin that never answers; 4.x stops in a second. No test needs to wait with it.
 const LAST_WORDS = 'to stop collect_statistics';
 const LINGER_MS = 300;
 
@@ -53,14 +50,15 @@ async function findPrograms(): Promise<Programs | undefined> {
   // Debian's rabbitmq-server on PATH insists on another user; the one beneath does not care who runs it.
   const server = await findExecutable('rabbitmq-server', '/usr/lib/rabbitmq/bin/rabbitmq-server');
   const epmd = await findExecutable('epmd');
-  return server && epmd ? { server, epmd } : undefined;
+  const openssl = await findExecutable('openssl'); // for certificates.ts
+  return server && epmd && openssl ? { server, epmd } : undefined;
 }
 
 async function getPrograms(): Promise<Programs | Skip> {
   const installed = await findPrograms();
   if (installed) return installed;
   const obstacle = cannotInstall();
-  if (obstacle) return { skip: `no rabbitmq-server (with epmd) is installed, and ${obstacle}` };
+  if (obstacle) return { skip: `rabbitmq-server, epmd and openssl are not all installed, and ${obstacle}` };
   try {
     await installDebian('rabbitmq-server', 'openssl');
   } catch (error) {
@@ -70,7 +68,7 @@ async function getPrograms(): Promise<Programs | Skip> {
 }
 
 async function prepare({ conf = [], plugins = [] }: RabbitProcessOptions): Promise<RabbitNode> {
-  const folder = mkdtempSync(join(tmpdir(), 'posthorn-rabbit-'));
+  const folder = makeTempFolder('rabbit');
   const [amqp = 0, amqps = 0, http = 0, distribution = 0, epmd = 0] = await freePorts(5);
   const certificates = await makeCertificates(join(folder, 'tls'));
   const ports = { amqp, amqps, http, distribution, epmd };
@@ -100,7 +98,6 @@ class RabbitProcess implements RabbitBroker {
     this.url = rabbitUrl(this);
     this.tls = rabbitTls(ports.amqps, certificates);
     this.api = new ManagementApi(`http://${this.user}:${this.password}@${this.host}:${ports.http}/api`);
-    track({ stop: () => this.#dispose(), kill: () => this.#kill() });
   }
 
   async start(): Promise<void> {
@@ -144,22 +141,6 @@ class RabbitProcess implements RabbitBroker {
     const epmd = await TiedProcess.start(this.#programs.epmd, args, { env: this.#node.env, detached: true });
     await waitFor('epmd', () => accepts(port));
     return epmd;
-  }
-
-  /** The data are temporary: nothing is gained by stopping in good order before they are removed. */
-  async #dispose(): Promise<void> {
-    await Promise.all([this.#server?.stop('SIGKILL'), this.#epmd?.stop('SIGKILL')]);
-    await rm(this.#node.folder, { recursive: true, force: true, maxRetries: 5 });
-  }
-
-  #kill(): void {
-    this.#server?.signal('SIGKILL');
-    this.#epmd?.signal('SIGKILL');
-    try {
-      rmSync(this.#node.folder, { recursive: true, force: true, maxRetries: 5 });
-    } catch {
-      // the dying broker wrote once more; the folder for temporary files keeps the rest
-    }
   }
 }
 

@@ -121,7 +121,10 @@ export class Server {
     this.#subscriptions = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined) {
-      await this.close();
+      // Not `close`, which waits for the start to end.
+      const shut = this.#shut({});
+      this.#closing ??= shut;
+      await shut;
       throw failed.reason;
     }
     for (const subscription of this.#subscriptions) void subscription.ended.then((error) => this.#lost(error));
@@ -225,8 +228,12 @@ export class Server {
     else await redelivery.bury(delivery, end.reason);
   }
 
-  async #close({ timeoutMs, signal }: CloseOptions): Promise<CloseReport> {
+  async #close(options: CloseOptions): Promise<CloseReport> {
     await this.#starting?.catch(() => undefined);
+    return await this.#shut(options);
+  }
+
+  async #shut({ timeoutMs, signal }: CloseOptions): Promise<CloseReport> {
     await Promise.all(this.#subscriptions.map((subscription) => subscription.stop()));
     for (const held of this.#waiting) void held.delivery.settle('release');
     this.#waiting.clear();

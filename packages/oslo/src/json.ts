@@ -9,7 +9,7 @@ const DEEPEST = 1_000;
 
 /** @throws {MalformedError} with the path to what has no form */
 export function stringify(value: unknown): string {
-  if (!isPlain(value, 0)) return write(value, 'value', 0);
+  if (!isPlain(value, 0)) return write(value, 'value', []);
   try {
     return JSON.stringify(value) ?? 'null';
   } catch (error) {
@@ -17,20 +17,21 @@ export function stringify(value: unknown): string {
   }
 }
 
-/** Whether JSON.stringify writes the value as it is. Depth beyond the limit is left to it: cycles are. */
+/** Whether JSON.stringify writes the value as it is. What is too deep is not: `write` tells depth from a circle. */
 function isPlain(value: unknown, depth: number): boolean {
   if (typeof value === 'number') return Number.isFinite(value);
   if (typeof value !== 'object')
     return typeof value !== 'bigint' && typeof value !== 'function' && typeof value !== 'symbol';
-  if (value === null || depth > DEEPEST) return true;
+  if (value === null) return true;
+  if (depth === DEEPEST) return false;
   if (value instanceof Map || value instanceof Set || value instanceof Uint8Array) return false;
   if ('toJSON' in value) return value instanceof Date;
   for (const item of Array.isArray(value) ? value : Object.values(value)) if (!isPlain(item, depth + 1)) return false;
   return true;
 }
 
-function write(value: unknown, path: string, depth: number): string {
-  if (depth > DEEPEST) throw new MalformedError(`${path.slice(0, 60)}…: nested too deeply, or in a circle`);
+/** @param above the objects around the value */
+function write(value: unknown, path: string, above: object[]): string {
   switch (typeof value) {
     case 'bigint':
       return String(value);
@@ -42,21 +43,29 @@ function write(value: unknown, path: string, depth: number): string {
     case 'undefined':
       return 'null';
     case 'object':
-      return value === null ? 'null' : writeObject(value, path, depth);
+      return value === null ? 'null' : writeObject(value, path, above);
     default:
       return JSON.stringify(value);
   }
 }
 
-function writeObject(value: object, path: string, depth: number): string {
+function writeObject(value: object, path: string, above: object[]): string {
   if (value instanceof Map || value instanceof Set || value instanceof Uint8Array) {
     throw new MalformedError(`${path}: a ${value.constructor.name} cannot be written as JSON`);
   }
-  if ('toJSON' in value && typeof value.toJSON === 'function') return write(value.toJSON(), path, depth + 1);
-  if (Array.isArray(value))
-    return `[${value.map((item, index) => write(item, `${path}.${index}`, depth + 1)).join(',')}]`;
+  if (above.includes(value)) throw new MalformedError(`${path}: a circular reference cannot be written as JSON`);
+  if (above.length === DEEPEST) throw new MalformedError(`${path.slice(0, 60)}…: nested deeper than ${DEEPEST}`);
+  above.push(value);
+  const text = writeMembers(value, path, above);
+  above.pop();
+  return text;
+}
+
+function writeMembers(value: object, path: string, above: object[]): string {
+  if ('toJSON' in value && typeof value.toJSON === 'function') return write(value.toJSON(), path, above);
+  if (Array.isArray(value)) return `[${value.map((item, index) => write(item, `${path}.${index}`, above)).join(',')}]`;
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${write(member, `${path}.${key}`, depth + 1)}`).join(',')}}`;
+  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${write(member, `${path}.${key}`, above)}`).join(',')}}`;
 }
 
 /** Where JSON.parse would fail, or lose digits without a word. */

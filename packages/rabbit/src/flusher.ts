@@ -10,7 +10,7 @@ const NOTHING = Buffer.alloc(0);
  * the first write of a turn and uncorked two immediates later: one for the multiplexer, one to come after it.
  */
 export class Flusher {
-  readonly #model: Model;
+  readonly #model: Pick<Model, 'connection'>;
   #corked = false;
   #closed = false;
   #awaitsDrain = false;
@@ -18,7 +18,7 @@ export class Flusher {
   #heldBytes = 0;
   #waiting: ((written: boolean) => void)[] = [];
 
-  constructor(model: Model) {
+  constructor(model: Pick<Model, 'connection'>) {
     this.#model = model;
   }
 

@@ -36,6 +36,11 @@ export interface RabbitOptions {
   readonly lineMessages?: number | undefined;
   /** Their bytes, at most, and bytes written that the socket did not take yet: 64 MiB. */
   readonly lineBytes?: number | undefined;
+  /**
+   * When the line is full: `reject` the newcomer with `OVERLOADED` (the default), reject the oldest instead, or let the
+   * newcomer `wait` as long as its deadline, beyond the bound.
+   */
+  readonly overflow?: 'reject' | 'dropOldest' | 'wait' | undefined;
   readonly frameMax?: number | undefined;
   /** The name that RabbitMQ shows for the connection. */
   readonly connectionName?: string | undefined;
@@ -70,6 +75,7 @@ type Defaulted =
   | 'window'
   | 'lineMessages'
   | 'lineBytes'
+  | 'overflow'
   | 'frameMax'
   | 'mechanism'
   | 'insecure';
@@ -96,6 +102,7 @@ const schema: z.ZodType<RabbitSettings> = z.strictObject({
     .int()
     .positive()
     .default(64 * 1024 * 1024),
+  overflow: z.enum(['reject', 'dropOldest', 'wait']).default('reject'),
   frameMax: z.int().min(8_192).default(131_072),
   connectionName: z.string().optional(),
   mechanism: z.enum(['PLAIN', 'AMQPLAIN', 'EXTERNAL']).default('PLAIN'),
@@ -109,6 +116,8 @@ const schema: z.ZodType<RabbitSettings> = z.strictObject({
   topology: z.custom<Topology>((value) => typeof value === 'object' && value !== null).optional(),
 });
 
+const TEXTS: ReadonlySet<string> = new Set(['connectionName', 'ca', 'cert', 'key', 'passphrase', 'servername']);
+
 /**
  * The settings out of the options in code and those in the URL, which win.
  *
@@ -116,5 +125,10 @@ const schema: z.ZodType<RabbitSettings> = z.strictObject({
  */
 export function rabbitSettings(options: RabbitOptions, url: TransportUrl): RabbitSettings {
   parseConfig(schema, options, 'options');
-  return parseConfig(schema, { ...options, ...fromQuery(url.query) }, 'url');
+  return parseConfig(schema, { ...options, ...fromQuery(url.query), ...textsOf(url.query) }, 'url');
+}
+
+/** Options that stay as they are written: a passphrase of digits is no number. */
+function textsOf(query: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(query).filter(([name]) => TEXTS.has(name)));
 }

@@ -198,14 +198,17 @@ export class Sender {
   }
 
   #queue(item: Item): void {
-    const { lineMessages, lineBytes } = this.#settings;
-    const full = this.#line.size >= lineMessages || this.#lineBytes + item.body.length > lineBytes;
-    if (full) {
-      return this.#finish(
-        item,
-        new OverloadedError(`sending to ${describe(item.to)}: ${this.#line.size} messages wait already`),
-      );
+    const { lineMessages, lineBytes, overflow } = this.#settings;
+    const isFull = (): boolean => this.#line.size >= lineMessages || this.#lineBytes + item.body.length > lineBytes;
+    const overloaded = (what: string): OverloadedError =>
+      new OverloadedError(`${what}: ${this.#line.size} messages wait already`);
+    if (overflow === 'dropOldest') {
+      for (const oldest of this.#line) {
+        if (!isFull()) break;
+        this.#finish(oldest, overloaded(`sending to ${describe(oldest.to)} was dropped for a newer message`));
+      }
     }
+    if (overflow !== 'wait' && isFull()) return this.#finish(item, overloaded(`sending to ${describe(item.to)}`));
     this.#line.add(item);
     this.#lineBytes += item.body.length;
     this.#drain();

@@ -160,6 +160,7 @@ export class RPCClient<Api = UntypedApi> {
     if (typeof method !== 'string' || method === '') throw new ConfigError('method', 'expected a non-empty string');
     if (!this.canSendVersion()) throw new VersionCapError(this.#settings.version, this.#settings.versionCap ?? '');
     const scope = scopeOf(context);
+    checkDuration('timeoutMs', options.timeoutMs);
     const wanted = options.timeoutMs ?? this.#settings.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     // A cast is not bound to the call that it is made in: nobody waits for it.
     const end = kind === 'call' ? scope?.deadline : undefined;
@@ -306,13 +307,15 @@ class Monitor {
 
 function checked(settings: ClientOverrides): ClientOverrides {
   checkTarget(settings);
-  for (const option of ['timeoutMs', 'monitorMs'] as const) {
-    const value = settings[option];
-    if (value !== undefined && !(value > 0 && value < 2 ** 31))
-      throw new ConfigError(option, 'expected milliseconds above 0 and below 2^31');
-  }
+  for (const option of ['timeoutMs', 'monitorMs'] as const) checkDuration(option, settings[option]);
   if (settings.versionCap !== undefined) checkVersion('versionCap', settings.versionCap);
   return settings;
+}
+
+/** What a timer of Node can hold; longer ones fire at once. */
+function checkDuration(option: string, value: number | undefined): void {
+  if (value !== undefined && !(value > 0 && value < 2 ** 31))
+    throw new ConfigError(option, 'expected milliseconds above 0 and below 2^31');
 }
 
 function joined(one: AbortSignal | undefined, other: AbortSignal | undefined): AbortSignal | undefined {

@@ -195,7 +195,8 @@ export class RPCServer implements AsyncDisposable {
     try {
       call = { method, namespace, version, args: restoredArgs(serializer, context, request.args), context, info };
       const result = await this.#invoke(call);
-      return { kind: 'result', value: serializer.serializeEntity?.(context, result) ?? result };
+      const value = serializer.serializeEntity === undefined ? result : serializer.serializeEntity(context, result);
+      return { kind: 'result', value };
     } catch (error) {
       this.#logFailure(request, error, call !== undefined && this.#dispatcher.expects(call, error));
       return { kind: 'failure', failure: failureOf(error, this.#errors) };
@@ -277,11 +278,15 @@ class Info implements CallInfo {
 
   get signal(): AbortSignal {
     const { deadline } = this;
-    if (deadline !== undefined && this.#timer === undefined) {
-      const timeUp = new TimeoutError(`serving ${this.method}`, this.#request.timeoutMs ?? 0);
-      this.#timer = setTimeout(() => this.#cancellation.cancel(timeUp), Math.max(1, deadline - performance.now()));
-    }
+    if (deadline !== undefined && this.#timer === undefined) this.#cancelAt(deadline);
     return this.#cancellation.signal;
+  }
+
+  /** Not a moment sooner, or the reply of a method that ends on its signal would still count: timers may be early. */
+  #cancelAt(deadline: number): void {
+    const left = deadline - performance.now();
+    if (left > 0) this.#timer = setTimeout(() => this.#cancelAt(deadline), Math.ceil(left));
+    else this.#cancellation.cancel(new TimeoutError(`serving ${this.method}`, this.#request.timeoutMs ?? 0));
   }
 
   get expired(): boolean {

@@ -19,11 +19,12 @@ export class MemoryBroker {
 
   /** Puts the message into every queue it is meant for. Returns false when there is none. */
   send(to: Address, message: Message, { delayMs, unrouted, retention }: SendOptions): boolean {
-    const copy: Message = { ...message, body: message.body.slice() };
+    // `slice` of a Buffer would be a view of the sender's memory.
+    const copy: Message = { ...message, body: new Uint8Array(message.body) };
     if (delayMs !== undefined) {
       const timer = setTimeout(() => {
         this.#delays.delete(timer);
-        this.send(to, copy, unrouted === undefined ? {} : { unrouted });
+        this.send(to, copy, { ...(unrouted && { unrouted }), ...(retention && { retention }) });
       }, delayMs);
       this.#delays.add(timer);
       return true;

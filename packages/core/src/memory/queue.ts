@@ -7,6 +7,8 @@ export interface Entry {
   /** When it is too late to deliver it, on the clock of `performance.now()`. */
   readonly expiresAt: number | undefined;
   deliveryCount: number;
+  /** Its place in the queue, kept when it is given back. */
+  place?: number;
 }
 
 export interface Consumer {
@@ -26,6 +28,7 @@ export class MemoryQueue {
   #entries: Entry[] = [];
   #consumers: Consumer[] = [];
   #pumping = false;
+  #places = 0;
   #expiry: NodeJS.Timeout | undefined;
 
   constructor(
@@ -46,6 +49,7 @@ export class MemoryQueue {
   }
 
   push(entry: Entry): void {
+    entry.place = this.#places++;
     this.#entries.push(entry);
     const { maxLength } = this.#retention;
     if (maxLength !== undefined && this.#entries.length > maxLength) this.#entries.shift();
@@ -68,7 +72,7 @@ export class MemoryQueue {
   giveBack(consumer: Consumer): void {
     const held = [...consumer.unsettled];
     consumer.unsettled.clear();
-    for (const entry of held.reverse()) this.#requeue(entry);
+    for (const entry of held) this.#requeue(entry);
   }
 
   resume(consumer: Consumer): void {
@@ -90,7 +94,9 @@ export class MemoryQueue {
 
   #requeue(entry: Entry): void {
     entry.deliveryCount++;
-    this.#entries.unshift(entry);
+    const { place = 0 } = entry;
+    const next = this.#entries.findIndex((other) => (other.place ?? 0) > place);
+    this.#entries.splice(next < 0 ? this.#entries.length : next, 0, entry);
     this.#pump();
   }
 

@@ -1,0 +1,23 @@
+import type { TransportUnderTest } from '../transports.ts';
+import { describeDeadlines } from './rpc-deadlines.ts';
+import { describeDispatch } from './rpc-dispatch.ts';
+import { describeLifecycle } from './rpc-lifecycle.ts';
+import { describeOsloScenarios } from './rpc-oslo-scenarios.ts';
+import { describeServices } from './rpc-services.ts';
+import { describeValues } from './rpc-values.ts';
+
+/** What RPC promises on every transport. */
+export function describeRPC(transport: TransportUnderTest): void {
+  describe(`RPC over ${transport.name}`, () => {
+    before(async function () {
+      await transport.ready(this);
+    });
+
+    describeOsloScenarios(transport);
+    describeServices(transport);
+    describeDispatch(transport);
+    describeValues(transport);
+    describeDeadlines(transport);
+    describeLifecycle(transport);
+  });
+}

@@ -1,0 +1,41 @@
+import { newId, type Transport } from '@posthorn/core';
+import type { Context } from 'mocha';
+import { type ConnectOptions, connect } from 'posthorn';
+import { isSkip, type RabbitCandidate, rabbitVersions } from './rabbit-broker.ts';
+import { skip } from './skip.ts';
+
+/** A transport that the suite of a pattern runs over. */
+export interface TransportUnderTest {
+  readonly name: string;
+  /** For a `before` hook: finds the broker, or skips the suite where this machine can have none. */
+  ready(context: Context): Promise<void>;
+  /** One more connection to the same broker. */
+  connect(options?: ConnectOptions): Promise<Transport>;
+}
+
+/** Every transport that a pattern suite runs over. */
+export function transports(): TransportUnderTest[] {
+  return [overMemory(), ...rabbitVersions().map(overRabbit)];
+}
+
+function overMemory(): TransportUnderTest {
+  // The broker of this name lives as long as a transport uses it, so each test that closes its own finds a new one.
+  const url = `memory://${newId()}`;
+  return { name: 'memory', ready: async () => undefined, connect: (options) => connect(url, options) };
+}
+
+function overRabbit({ name, find }: RabbitCandidate): TransportUnderTest {
+  return {
+    name,
+    async ready(context) {
+      context.timeout(180_000);
+      const broker = await find();
+      if (isSkip(broker)) skip(context, name, broker.skip);
+    },
+    async connect(options) {
+      const broker = await find();
+      if (isSkip(broker)) throw new Error(`no ${name}: ${broker.skip}`);
+      return await connect(broker.url, options);
+    },
+  };
+}
