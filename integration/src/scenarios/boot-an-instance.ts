@@ -1,6 +1,7 @@
 /**
  * Boot an instance: an API, two conductors, a scheduler and two compute hosts, as separate services that know of each
- * other only topics. Each has a connection of its own, as if it were a process of its own.
+ * other only topics. The compute hosts tell what happens; two metering collectors share that, a dashboard sees it all.
+ * Each has a connection of its own, as if it were a process of its own.
  *
  *   node boot-an-instance.js [url]      default memory://boot-an-instance
  */
@@ -14,6 +15,9 @@ import {
   connect,
   type Endpoint,
   MessagingError,
+  type Notification,
+  NotificationListener,
+  Notifier,
   type OutgoingCall,
   RPCClient,
   RPCServer,
@@ -24,7 +28,10 @@ import {
 import { type Hop, HopPrinter } from './hop-printer.ts';
 import { Instance, instances } from './instance.ts';
 
-const EXCHANGE = 'nova';
+const EXCHANGE = 'boot-an-instance.nova';
+const NOTIFICATIONS = 'notifications';
+/** What one boot tells: start, three times progress, end. */
+const EVENTS = 5;
 
 interface BuildRequest {
   readonly instance: Instance;
@@ -62,6 +69,9 @@ export async function bootAnInstance({ url, onHop, onEvent }: BootOptions): Prom
   };
   const done = new Milestones();
   try {
+    for (const name of ['collector-1', 'collector-2'])
+      await startCollector(await join(name), 'metering', onEvent, done);
+    await startCollector(await join('dashboard'), 'dashboard', onEvent, done);
     await startScheduler(await join('scheduler'), onEvent);
     for (const host of ['host1', 'host2']) await startCompute(await join(host), onEvent, done);
     for (const name of ['conductor-1', 'conductor-2']) await startConductor(await join(name), onEvent);
@@ -99,6 +109,22 @@ class Service {
       endpoints: [...endpoints, new BaseEndpoint(this.name)],
       serializer: instances,
     }).start();
+  }
+
+  /** Notifications of a pool, which its listeners share. */
+  async listen(pool: string, info: (notification: Notification) => void): Promise<void> {
+    const targets = [{ exchange: EXCHANGE, topic: NOTIFICATIONS }];
+    // On a broker that others use, too: names of our own, which go when nobody uses them any more.
+    const ours = { pool: `boot-an-instance.${pool}`, retention: { expiresMs: 60_000 } };
+    await new NotificationListener(this.#transport, { targets, ...ours, endpoints: [{ info }] }).start();
+  }
+
+  notifier(): Notifier {
+    return new Notifier(this.#transport, {
+      publisherId: `compute.${this.name}`,
+      exchange: EXCHANGE,
+      topics: [NOTIFICATIONS],
+    });
   }
 
   async #timed(call: OutgoingCall, next: (call: OutgoingCall) => Promise<unknown>): Promise<unknown> {
@@ -150,12 +176,30 @@ async function startScheduler(service: Service, onEvent: BootOptions['onEvent'])
   ]);
 }
 
+async function startCollector(
+  service: Service,
+  pool: string,
+  onEvent: BootOptions['onEvent'],
+  done: Milestones,
+): Promise<void> {
+  await service.listen(pool, ({ eventType, publisherId }) => {
+    onEvent(service.name, `hears ${eventType} from ${publisherId}`);
+    done.count(pool);
+  });
+}
+
 async function startCompute(service: Service, onEvent: BootOptions['onEvent'], done: Milestones): Promise<void> {
+  const notifier = service.notifier();
   await service.serve('compute', [
     {
-      build_and_run_instance(_context: Context, { instance }: BuildRequest) {
+      async build_and_run_instance(context: Context, { instance }: BuildRequest) {
+        const { id } = instance;
+        await notifier.info(context, 'compute.instance.create.start', { id });
+        for (const percent of [25, 50, 75])
+          await notifier.info(context, 'compute.instance.create.progress', { id, percent });
         onEvent(service.name, `runs ${instance}`);
-        done.reach(`running ${instance.id}`);
+        await notifier.info(context, 'compute.instance.create.end', { id, vcpus: instance.vcpus });
+        done.reach(`running ${id}`);
       },
       reboot_instance(_context: Context, { id }: { readonly id: string }) {
         onEvent(service.name, `reboots ${id}`);
@@ -175,7 +219,11 @@ async function useApi(service: Service, onEvent: BootOptions['onEvent'], done: M
   const compute = service.client<ComputeApi>('compute');
   await waitUntilReady(service.client('conductor'));
 
-  const running = done.wait('running i-1');
+  const running = Promise.all([
+    done.wait('running i-1'),
+    done.wait(`metering ${EVENTS}`),
+    done.wait(`dashboard ${EVENTS}`),
+  ]);
   const http = createServer((_request, response) => {
     conductor
       .cast({ request_id: 'req-1', user: 'alice' }, 'build_instances', { instance: new Instance('i-1', 'web', 2) })
@@ -209,6 +257,7 @@ async function listening(server: HttpServer): Promise<number> {
 /** What must have happened before the story goes on. */
 class Milestones {
   readonly #reached = new Map<string, () => void>();
+  readonly #counts = new Map<string, number>();
 
   wait(name: string): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -222,6 +271,13 @@ class Milestones {
 
   reach(name: string): void {
     this.#reached.get(name)?.();
+  }
+
+  /** Reaches `name 1`, `name 2`, … */
+  count(name: string): void {
+    const count = (this.#counts.get(name) ?? 0) + 1;
+    this.#counts.set(name, count);
+    this.reach(`${name} ${count}`);
   }
 }
 
