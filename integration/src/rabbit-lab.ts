@@ -20,6 +20,7 @@ export interface OwnRabbit extends RabbitBroker {
   readonly api: ManagementApi;
   readonly tls: RabbitTls;
   restart(): Promise<void>;
+  ctl(...args: readonly string[]): Promise<string>;
 }
 
 let own: Promise<OwnRabbit | { readonly skip: string }> | undefined;
@@ -40,12 +41,13 @@ async function startOwn(): Promise<OwnRabbit | { readonly skip: string }> {
     ],
   });
   if (isSkip(broker)) return broker;
-  if (!isOwn(broker)) return { skip: 'it has no management API, no TLS or no restart' };
+  if (!isOwn(broker)) return { skip: 'it has no management API, no TLS, no restart or no rabbitmqctl' };
   return broker;
 }
 
 function isOwn(broker: RabbitBroker): broker is OwnRabbit {
-  return broker.api !== undefined && broker.tls !== undefined && broker.restart !== undefined;
+  const { api, tls, restart, ctl } = broker;
+  return api !== undefined && tls !== undefined && restart !== undefined && ctl !== undefined;
 }
 
 /** `connect` without a word on standard error. */

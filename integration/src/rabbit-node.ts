@@ -22,11 +22,15 @@ export interface RabbitNode {
 
 /** Writes the configuration, cookie and plugin list of a new node into `folder`. */
 export async function writeRabbitNode(
-  node: Omit<RabbitNode, 'env'> & { readonly conf: readonly string[]; readonly plugins: readonly string[] },
+  node: Omit<RabbitNode, 'env'> & {
+    readonly conf: readonly string[];
+    readonly plugins: readonly string[];
+    readonly cookie: string | undefined;
+  },
 ): Promise<RabbitNode> {
-  const { folder, ports, certificates } = node;
+  const { folder, ports, certificates, cookie = randomBytes(16).toString('hex') } = node;
   await mkdir(join(folder, 'mnesia'));
-  await writeFile(join(folder, '.erlang.cookie'), randomBytes(16).toString('hex'), { mode: 0o400 });
+  await writeFile(join(folder, '.erlang.cookie'), cookie, { mode: 0o400 });
   const plugins = ['rabbitmq_management', 'rabbitmq_amqp1_0', ...node.plugins];
   await writeFile(join(folder, 'enabled_plugins'), `[${plugins.join(',')}].\n`);
   const conf = [...listeners(ports, certificates), ...TEMPER, ...node.conf];
@@ -72,6 +76,11 @@ export function tlsListener(listener: string, ca: string, { cert, key }: KeyPair
   ];
 }
 
+/** The Erlang name of the node with these ports. */
+export function nodeName({ amqp }: RabbitPorts): string {
+  return `posthorn-${amqp}@localhost`;
+}
+
 /** Nothing of our own environment is passed on: a RABBITMQ_… variable of the machine would mix two brokers up. */
 function environment(folder: string, ports: RabbitPorts): Record<string, string> {
   return {
@@ -81,7 +90,7 @@ function environment(folder: string, ports: RabbitPorts): Record<string, string>
     HOME: folder,
     ERL_EPMD_PORT: String(ports.epmd),
     ERL_EPMD_ADDRESS: '127.0.0.1',
-    RABBITMQ_NODENAME: `posthorn-${ports.amqp}@localhost`,
+    RABBITMQ_NODENAME: nodeName(ports),
     RABBITMQ_NODE_PORT: String(ports.amqp),
     RABBITMQ_DIST_PORT: String(ports.distribution),
     RABBITMQ_MNESIA_BASE: join(folder, 'mnesia'),

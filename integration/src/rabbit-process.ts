@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { makeCertificates } from './certificates.ts';
 import { cannotInstall, installDebian } from './debian.ts';
 import { findExecutable } from './executable.ts';
@@ -8,7 +10,7 @@ import { isSkip, type Skip } from './found.ts';
 import { freePorts } from './free-port.ts';
 import { ManagementApi } from './management.ts';
 import { type RabbitBroker, type RabbitTls, rabbitTls, rabbitUrl } from './rabbit.ts';
-import { type RabbitNode, writeRabbitNode } from './rabbit-node.ts';
+import { type RabbitNode, type RabbitPorts, writeRabbitNode } from './rabbit-node.ts';
 import { makeTempFolder } from './temp-folder.ts';
 import { TiedProcess } from './tied-process.ts';
 import { waitFor } from './wait-for.ts';
@@ -27,6 +29,15 @@ export interface RabbitProcessOptions {
   readonly conf?: readonly string[];
   /** Plugins besides management and AMQP 1.0. */
   readonly plugins?: readonly string[];
+  readonly member?: ClusterMember;
+}
+
+/** What the nodes of a cluster must agree on, known before the first of them starts. */
+export interface ClusterMember {
+  readonly ports: RabbitPorts;
+  readonly cookie: string;
+  /** Starts the epmd that its siblings use too. */
+  readonly first: boolean;
 }
 
 /**
@@ -36,7 +47,7 @@ export interface RabbitProcessOptions {
 export async function startRabbitProcess(options: RabbitProcessOptions = {}): Promise<RabbitBroker | Skip> {
   const programs = await getPrograms();
   if (isSkip(programs)) return programs;
-  const broker = new RabbitProcess(programs, await prepare(options));
+  const broker = new RabbitProcess(programs, await prepare(options), options.member?.first ?? true);
   await broker.start();
   return broker;
 }
@@ -67,12 +78,17 @@ async function getPrograms(): Promise<Programs | Skip> {
   return (await findPrograms()) ?? { skip: 'rabbitmq-server is not where it should have been installed' };
 }
 
-async function prepare({ conf = [], plugins = [] }: RabbitProcessOptions): Promise<RabbitNode> {
+async function prepare({ conf = [], plugins = [], member }: RabbitProcessOptions): Promise<RabbitNode> {
   const folder = makeTempFolder('rabbit');
-  const [amqp = 0, amqps = 0, http = 0, distribution = 0, epmd = 0] = await freePorts(5);
   const certificates = await makeCertificates(join(folder, 'tls'));
-  const ports = { amqp, amqps, http, distribution, epmd };
-  return await writeRabbitNode({ folder, ports, certificates, conf, plugins });
+  const ports = member?.ports ?? (await rabbitPorts());
+  return await writeRabbitNode({ folder, ports, certificates, conf, plugins, cookie: member?.cookie });
+}
+
+/** Free ports for a node. */
+export async function rabbitPorts(): Promise<RabbitPorts> {
+  const [amqp = 0, amqps = 0, http = 0, distribution = 0, epmd = 0] = await freePorts(5);
+  return { amqp, amqps, http, distribution, epmd };
 }
 
 class RabbitProcess implements RabbitBroker {
@@ -87,12 +103,14 @@ class RabbitProcess implements RabbitBroker {
   version = 'unknown';
   readonly #programs: Programs;
   readonly #node: RabbitNode;
+  readonly #startsEpmd: boolean;
   #epmd: TiedProcess | undefined;
   #server: TiedProcess | undefined;
 
-  constructor(programs: Programs, node: RabbitNode) {
+  constructor(programs: Programs, node: RabbitNode, startsEpmd: boolean) {
     this.#programs = programs;
     this.#node = node;
+    this.#startsEpmd = startsEpmd;
     const { ports, certificates } = node;
     this.port = ports.amqp;
     this.url = rabbitUrl(this);
@@ -102,7 +120,8 @@ class RabbitProcess implements RabbitBroker {
 
   async start(): Promise<void> {
     if (this.#server && this.#server.ended === undefined) return;
-    this.#epmd ??= await this.#startEpmd();
+    if (this.#startsEpmd) this.#epmd ??= await this.#startEpmd();
+    else await waitFor('epmd', () => accepts(this.#node.ports.epmd));
     let markReady = (): void => {};
     const ready = new Promise<void>((resolve) => {
       markReady = resolve;
@@ -132,6 +151,12 @@ class RabbitProcess implements RabbitBroker {
   async restart(): Promise<void> {
     await this.stop();
     await this.start();
+  }
+
+  async ctl(...args: readonly string[]): Promise<string> {
+    const ctl = join(dirname(this.#programs.server), 'rabbitmqctl');
+    const { stdout } = await promisify(execFile)(ctl, ['--quiet', ...args], { env: this.#node.env });
+    return stdout;
   }
 
   /** Our own epmd, in the foreground: the one a node starts by itself is a daemon that outlives it. */

@@ -37,6 +37,8 @@ export interface RabbitBroker extends RabbitAddress {
   kill9?(): Promise<void>;
   /** Starts it again after `stop` or `kill9`, with the same ports and data. */
   start?(): Promise<void>;
+  /** What `rabbitmqctl` prints with these arguments. */
+  ctl?(...args: readonly string[]): Promise<string>;
   /** Clean stop; the data stay until this process ends. Does nothing to a broker that is not ours. */
   stop(): Promise<void>;
 }

@@ -352,7 +352,7 @@ for (const candidate of rabbitVersions()) {
     });
 
     it('that vanished does not hold up the server', async function () {
-      const { vhost, url, exchange } = place;
+      const { vhost, exchange } = place;
       const { api } = vhost.broker;
       if (api === undefined) return skip(this, `${title} that vanished`, 'the broker has no management API');
       await using tap = await PublishTap.open(vhost);
@@ -361,15 +361,13 @@ for (const candidate of rabbitVersions()) {
       endpoint.mayEnd = held.promise;
       await using server = await serve(endpoint, { via: tap.port, executor: serial() });
       const { topic } = server;
-      await using doomed = await OsloClient.start({ url, exchange });
+      await using theirs = await PublishTap.open(vhost);
+      await using doomed = await OsloClient.start({ url: rabbitUrl(vhost, { port: theirs.port }), exchange });
       const abandoned = rejection(doomed.call({ topic, method: 'slow', args: { mine: true } }));
       await endpoint.begun.promise;
       await doomed.peer.kill9();
       await abandoned;
-      const replyQueue = await waitFor('the reply queue of the dead client', async () => {
-        const queues = await api.queues(vhost.vhost);
-        return queues.find(({ name, consumers }) => name.startsWith('reply_') && consumers === 0)?.name;
-      });
+      const replyQueue = String(innerOf(theirs.published.at(-1)?.body)['_reply_q']);
       await api.deleteQueue(replyQueue, vhost.vhost);
       const lost = tap.next(({ routingKey }) => routingKey === replyQueue);
       held.resolve();

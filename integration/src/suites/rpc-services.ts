@@ -363,7 +363,9 @@ export function describeServices(transport: TransportUnderTest): void {
         );
       }
       const client = await lab.client();
-      await Promise.all(Array.from({ length: 300 }, () => client.call({}, 'work')));
+      // Fewer at a time than one server's prefetch: beyond that the quicker server rightly gets more.
+      for (let batch = 0; batch < 10; batch++)
+        await Promise.all(Array.from({ length: 30 }, () => client.call({}, 'work')));
       for (const count of counts) expect(count).to.be.within(70, 130);
       expect(counts.reduce((sum, count) => sum + count)).to.equal(300);
     });

@@ -108,8 +108,10 @@ describe('the transport URL', () => {
   it('O-03: never prints a password', () => {
     const password = fc.stringMatching(/^[a-z0-9]{12,20}$/);
     fc.assert(
-      fc.property(password, fc.webSegment(), (secret, user) => {
-        expect(String(parseTransportUrl(`rabbit://${user}:${secret}@h/v?password=${secret}`))).to.not.include(secret);
+      fc.property(password, word, (secret, user) => {
+        expect(
+          String(parseTransportUrl(`rabbit://${encodeURIComponent(user)}:${secret}@h/v?password=${secret}`)),
+        ).to.not.include(secret);
       }),
     );
   });
