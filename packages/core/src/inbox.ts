@@ -32,7 +32,9 @@ export class Inbox {
   readonly #driver: Driver;
   readonly #correlate: (message: Message) => string | undefined;
   readonly #onUnknown: (message: Message) => void;
-  readonly #waiters = new Map<string, Waiter>();
+  /** An object and no `Map`, for the reason that `Bag` gives. */
+  readonly #waiters: Record<string, Waiter> = Object.create(null);
+  #size = 0;
   #open: Promise<Subscription> | undefined;
   #name: string | undefined;
   #closed = false;
@@ -49,7 +51,7 @@ export class Inbox {
 
   /** How many replies are awaited. */
   get size(): number {
-    return this.#waiters.size;
+    return this.#size;
   }
 
   /** The name, if the inbox is open: what `address` would resolve with. */
@@ -69,7 +71,7 @@ export class Inbox {
   }
 
   has(id: string): boolean {
-    return this.#waiters.has(id);
+    return this.#waiters[id] !== undefined;
   }
 
   /** Registers a wait. Call it before the request is written, so that no reply can be missed. */
@@ -81,7 +83,8 @@ export class Inbox {
       const timer = setTimeout(() => this.fail(id, expectation.timeoutError()), timeoutMs);
       const onAbort = signal === undefined ? undefined : (): void => this.fail(id, signal.reason);
       if (onAbort !== undefined) signal?.addEventListener('abort', onAbort);
-      this.#waiters.set(id, { expectation, resolve, reject, timer, onAbort });
+      this.#waiters[id] = { expectation, resolve, reject, timer, onAbort };
+      this.#size++;
     });
   }
 
@@ -92,13 +95,13 @@ export class Inbox {
 
   /** Ends the wait for an answer to a request that came back undelivered. */
   unroutable(id: string, to: Address): void {
-    const waiter = this.#waiters.get(id);
+    const waiter = this.#waiters[id];
     if (waiter !== undefined) this.fail(id, new UnroutableError(waiter.expectation.what, to));
   }
 
   /** Ends every wait: the reply address is gone. Nobody knows what became of the requests that were written. */
   lose(cause: Error): void {
-    for (const [id, { expectation }] of [...this.#waiters]) {
+    for (const [id, { expectation }] of Object.entries(this.#waiters)) {
       const { what } = expectation;
       const written = expectation.isWritten();
       this.fail(
@@ -110,7 +113,7 @@ export class Inbox {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const id of [...this.#waiters.keys()]) this.fail(id, new ClosedError('the transport'));
+    for (const id of Object.keys(this.#waiters)) this.fail(id, new ClosedError('the transport'));
     const open = this.#open;
     if (open !== undefined) this.#forget(open);
     await open?.then(
@@ -141,7 +144,7 @@ export class Inbox {
     void delivery.settle('accept');
     const { message } = delivery;
     const id = this.#idOf(message);
-    const waiter = id === undefined ? undefined : this.#waiters.get(id);
+    const waiter = id === undefined ? undefined : this.#waiters[id];
     if (id === undefined || waiter === undefined) return this.#onUnknown(message);
     let interim = false;
     try {
@@ -162,9 +165,10 @@ export class Inbox {
   }
 
   #settle(id: string): Waiter | undefined {
-    const waiter = this.#waiters.get(id);
+    const waiter = this.#waiters[id];
     if (waiter === undefined) return undefined;
-    this.#waiters.delete(id);
+    delete this.#waiters[id];
+    this.#size--;
     clearTimeout(waiter.timer);
     if (waiter.onAbort !== undefined) waiter.expectation.signal?.removeEventListener('abort', waiter.onAbort);
     return waiter;

@@ -5,7 +5,12 @@
 export function matcher(pattern: string): (key: string) => boolean {
   if (!/[*#]/.test(pattern)) return (key) => key === pattern;
   const words = pattern.split('.');
-  return (key) => matches(words, 0, key.split('.'), 0);
+  return (key) => matches(words, 0, wordsOf(key), 0);
+}
+
+/** The empty key has no words, rather than one that is empty: as in RabbitMQ. */
+function wordsOf(key: string): readonly string[] {
+  return key === '' ? [] : key.split('.');
 }
 
 function matches(words: readonly string[], w: number, key: readonly string[], k: number): boolean {

@@ -63,7 +63,13 @@ export class Redelivery {
     const text = reasonText(reason);
     const copy = marked(delivery, { [ATTEMPTS]: attemptsOf(delivery) + 1, [REASON]: text });
     this.#transport.logger.error(
-      { err: reason, from: describe(delivery.to), messageId: delivery.message.messageId, deadLetter: this.#deadLetter },
+      {
+        err: reason,
+        from: describe(delivery.to),
+        group: this.#group,
+        messageId: delivery.message.messageId,
+        deadLetter: this.#deadLetter,
+      },
       `dead-lettered: ${text}`,
     );
     await this.#move(delivery, copy, { kind: 'group', name: this.#deadLetter }, undefined);

@@ -1,4 +1,5 @@
 import { describe, type Source } from './address.ts';
+import { Bag, type Bagged } from './bag.ts';
 import { Cancellation } from './cancellation.ts';
 import type { SubscribeOptions, Subscription } from './driver.ts';
 import { ClosedError, MessagingError, messageOf, TooLargeError } from './errors.ts';
@@ -60,7 +61,7 @@ export interface CloseReport {
   readonly abandoned: readonly string[];
 }
 
-interface Held {
+interface Held extends Bagged {
   readonly job: Job;
   readonly redelivery: Redelivery | undefined;
   /** Ids that were started, as far as a second delivery of this message may reach. */
@@ -79,8 +80,8 @@ export class Server {
   readonly #transport: Transport;
   readonly #options: ServerOptions;
   readonly #started = new RecentIds();
-  readonly #waiting = new Set<Held>();
-  readonly #running = new Set<Held>();
+  readonly #waiting = new Bag<Held>();
+  readonly #running = new Bag<Held>();
   #subscriptions: readonly Subscription[] = [];
   #starting: Promise<void> | undefined;
   #closing: Promise<CloseReport> | undefined;
@@ -103,6 +104,13 @@ export class Server {
 
   async resume(): Promise<void> {
     await Promise.all(this.#subscriptions.map((subscription) => subscription.resume()));
+  }
+
+  /** Aborts the signal of the job with that id. False when it does not run. */
+  cancel(id: string, reason: unknown): boolean {
+    const held = this.#running.find(({ job }) => job.id === id);
+    held?.cancellation.cancel(reason);
+    return held !== undefined;
   }
 
   /** Stops intake, gives back what has not started, waits for what has, leaves. */
@@ -141,7 +149,7 @@ export class Server {
     if (job === undefined) return;
     const started = this.#startedIds(delivery);
     if (job.id !== undefined && started.has(job.id)) return this.#skip(delivery, job, 'delivered before');
-    const held = { job, redelivery, started, delivery, cancellation: new Cancellation() };
+    const held = { job, redelivery, started, delivery, cancellation: new Cancellation(), slot: 0 };
     this.#waiting.add(held);
     void this.#submit(held);
   }
@@ -235,11 +243,14 @@ export class Server {
 
   async #shut({ timeoutMs, signal }: CloseOptions): Promise<CloseReport> {
     await Promise.all(this.#subscriptions.map((subscription) => subscription.stop()));
-    for (const held of this.#waiting) void held.delivery.settle('release');
-    this.#waiting.clear();
+    for (const held of this.#waiting.items()) {
+      this.#waiting.delete(held);
+      void held.delivery.settle('release');
+    }
     await this.#drained(timeoutMs, signal);
-    const abandoned = [...this.#running].map(({ job }) => job.name);
-    for (const held of this.#running) held.cancellation.cancel(new ClosedError(this.#options.name));
+    const running = this.#running.items();
+    const abandoned = running.map(({ job }) => job.name);
+    for (const held of running) held.cancellation.cancel(new ClosedError(this.#options.name));
     if (abandoned.length > 0)
       this.#transport.logger.warn({ server: this.#options.name, abandoned }, 'closed with work running');
     await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));

@@ -21,6 +21,7 @@ export class Batcher<T> {
   readonly #handle: (items: readonly T[]) => Promise<JobEnd>;
   #entries: Entry<T>[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(options: BatchOptions, handle: (items: readonly T[]) => Promise<JobEnd>) {
     this.#options = options;
@@ -29,15 +30,21 @@ export class Batcher<T> {
 
   /** Resolves as the batch ends in which the item is handled. */
   add(item: T): Promise<JobEnd> {
+    if (this.#closed) return Promise.resolve('release');
     return new Promise((resolve) => {
       this.#entries.push({ item, resolve });
-      if (this.#entries.length >= this.#options.size) this.flush();
-      else this.#timer ??= setTimeout(() => this.flush(), this.#options.maxAgeMs);
+      if (this.#entries.length >= this.#options.size) this.#flush();
+      else this.#timer ??= setTimeout(() => this.#flush(), this.#options.maxAgeMs);
     });
   }
 
-  /** Handles what is there, now. */
-  flush(): void {
+  /** Handles what is there, now; what comes later is given back. */
+  close(): void {
+    this.#closed = true;
+    this.#flush();
+  }
+
+  #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const entries = this.#entries;

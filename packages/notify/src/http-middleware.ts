@@ -12,6 +12,8 @@ export interface HttpNotificationOptions {
 
 /** Headers that carry credentials, in addition to those whose names say so. */
 const CREDENTIALS = /^(?:cookie|set-cookie|authorization|proxy-authorization|x-auth-.*|x-subject-.*)$/i;
+/** Headers that hold URLs. */
+const URLS = /^(?:referer|location|content-location)$/i;
 
 /**
  * A middleware for node:http (and what is built like it) that tells of each request and its response: `http.request` and
@@ -22,9 +24,9 @@ export function httpNotifications(
   { ignoreMethods = [], context = () => ({}), logger = silent }: HttpNotificationOptions = {},
 ): (request: IncomingMessage, response: ServerResponse, next?: () => void) => void {
   const ignored = new Set(ignoreMethods.map((method) => method.toUpperCase()));
-  const tell = async (request: IncomingMessage, event: string, payload: object): Promise<void> => {
+  const tell = async (request: IncomingMessage, event: string, payload: () => unknown): Promise<void> => {
     try {
-      await notifier.info(context(request), event, payload);
+      await notifier.info(context(request), event, masked(payload()));
     } catch (error) {
       logger.warn({ err: error, event }, 'could not notify');
     }
@@ -34,28 +36,31 @@ export function httpNotifications(
       const began = performance.now();
       const id = newId();
       const what = { id, method: request.method, path: pathOf(request) };
-      void tell(request, 'http.request', { ...what, headers: safe(request.headers) });
+      void tell(request, 'http.request', () => ({ ...what, headers: safe(request.headers) }));
       response.once('close', () => {
-        const ms = Math.round(performance.now() - began);
-        const complete = response.writableFinished;
-        void tell(request, 'http.response', {
+        void tell(request, 'http.response', () => ({
           ...what,
           status: response.statusCode,
-          complete,
-          ms,
+          complete: response.writableFinished,
+          ms: Math.round(performance.now() - began),
           headers: safe(response.getHeaders()),
-        });
+        }));
       });
     }
     next?.();
   };
 }
 
-/** Without the query, which may hold anything. */
 function pathOf({ url = '' }: IncomingMessage): string {
-  return url.split('?')[0] ?? '';
+  return withoutQuery(url);
+}
+
+/** The query may hold anything. */
+function withoutQuery(url: string): string {
+  return url.split(/[?#]/, 1)[0] ?? '';
 }
 
 function safe(headers: IncomingHttpHeaders | OutgoingHttpHeaders): unknown {
-  return masked(Object.fromEntries(Object.entries(headers).filter(([name]) => !CREDENTIALS.test(name))));
+  const told = Object.entries(headers).filter(([name]) => !CREDENTIALS.test(name));
+  return Object.fromEntries(told.map(([name, value]) => [name, URLS.test(name) ? withoutQuery(String(value)) : value]));
 }

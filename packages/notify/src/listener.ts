@@ -86,8 +86,8 @@ export class NotificationListener implements AsyncDisposable {
     this.#batchers = new Map(
       batch === undefined ? [] : PRIORITIES.map((priority) => [priority, this.#batcher(priority, batch)]),
     );
-    const priorities =
-      this.#dispatcher?.priorities ?? ('priorities' in options ? (options.priorities ?? PRIORITIES) : PRIORITIES);
+    const priorities = this.#dispatcher?.priorities ?? checkedPriorities(options);
+    if (endpoints?.length === 0) throw new ConfigError('endpoints', 'at least one is needed');
     const concurrency = batch === undefined ? CONCURRENCY : checkedSize(batch) * priorities.length;
     this.#server = new Server(transport, {
       name: `notification listener ${pool ?? targets.map(({ topic }) => topic).join(', ')}`,
@@ -122,7 +122,7 @@ export class NotificationListener implements AsyncDisposable {
   /** Stops intake, gives back what has not started, waits for what runs; unfinished batches are handled as they are. */
   async close(options?: CloseOptions): Promise<CloseReport> {
     const closing = this.#server.close(options);
-    for (const batcher of this.#batchers.values()) batcher.flush();
+    for (const batcher of this.#batchers.values()) batcher.close();
     this.#stream.end();
     const report = await closing;
     this.#release();
@@ -144,7 +144,7 @@ export class NotificationListener implements AsyncDisposable {
   }
 
   #lanes({ targets, pool, retry, retention }: CommonOptions, priorities: readonly Priority[]): readonly Lane[] {
-    const { transport } = { transport: this.#transport };
+    const transport = this.#transport;
     const sources = targets.flatMap(({ topic, exchange = transport.wire.exchange }) =>
       priorities.map(
         (priority): Extract<Source, { kind: 'topic' }> => ({
@@ -164,13 +164,13 @@ export class NotificationListener implements AsyncDisposable {
 
   #open(delivery: Delivery): Job {
     const decoded = this.#codec.decode(delivery.message);
-    const { serializeContext: _, deserializeContext, deserializeEntity } = this.#serializer;
-    const context = deserializeContext?.(decoded.context) ?? decoded.context;
-    const notification = {
-      ...decoded,
-      context,
-      payload: deserializeEntity?.(context, decoded.payload) ?? decoded.payload,
-    };
+    const serializer = this.#serializer;
+    const context = serializer.deserializeContext?.(decoded.context) ?? decoded.context;
+    const payload =
+      serializer.deserializeEntity === undefined
+        ? decoded.payload
+        : serializer.deserializeEntity(context, decoded.payload);
+    const notification = { ...decoded, context, payload };
     return {
       id: notification.id,
       name: notification.eventType,
@@ -189,6 +189,13 @@ export class NotificationListener implements AsyncDisposable {
       async (notifications) => (await this.#dispatcher?.dispatchBatch(priority, notifications)) ?? 'accept',
     );
   }
+}
+
+function checkedPriorities(options: NotificationListenerOptions | BatchListenerOptions): readonly Priority[] {
+  const priorities = 'priorities' in options ? (options.priorities ?? PRIORITIES) : PRIORITIES;
+  if (priorities.length === 0 || !priorities.every((priority) => PRIORITIES.includes(priority)))
+    throw new ConfigError('priorities', `expected some of ${PRIORITIES.join(', ')}`);
+  return priorities;
 }
 
 function checkedSize({ size, maxAgeMs }: BatchOptions): number {

@@ -8,7 +8,7 @@ import {
   type Transport,
 } from '@posthorn/core';
 import type { Notification } from './notification.ts';
-import { messaging, type Outlet, type OutletContext } from './outlets.ts';
+import { messaging, type Outlet, type OutletContext, tellAll } from './outlets.ts';
 import type { Priority } from './priorities.ts';
 import { allowedContext, SAFE_CONTEXT_KEYS } from './redact.ts';
 
@@ -113,24 +113,13 @@ export class Notifier {
       publisherId,
       eventType,
       priority,
-      payload: serializer?.serializeEntity?.(plain, payload) ?? payload,
+      payload: serializer?.serializeEntity === undefined ? payload : serializer.serializeEntity(plain, payload),
       timestamp: new Date(),
       context: allowedContext(plain, contextKeys),
       headers,
     };
     const surroundings: OutletContext = { transport: this.#transport, topics, exchange, retention, timeoutMs, signal };
-    const results = await Promise.allSettled(
-      this.#outlets.map((outlet) => outlet.notify(this.#copyOf(notification), surroundings)),
-    );
-    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-    if (failures.length > 1)
-      throw new AggregateError(failures, `${failures.length} outlets failed to notify ${eventType}`);
-    if (failures.length === 1) throw failures[0];
-  }
-
-  /** One for each outlet, so that none sees what another does to it. */
-  #copyOf(notification: Notification): Notification {
-    return this.#outlets.length === 1 ? notification : structuredClone(notification);
+    await tellAll(this.#outlets, notification, surroundings);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Logger, Retention, SendOptions, Transport } from '@posthorn/core';
 import { profiles } from '@posthorn/core';
+import { copied } from './copied.ts';
 import { nativeNotifyCodec } from './native-codec.ts';
 import type { Notification } from './notification.ts';
 import type { Priority } from './priorities.ts';
@@ -19,6 +20,26 @@ export interface OutletContext {
 export interface Outlet {
   readonly name: string;
   notify(notification: Notification, context: OutletContext): Promise<void>;
+}
+
+/**
+ * Tells each outlet, with a copy of its own, so that none sees what another does to it. One that fails keeps no other
+ * from being told.
+ *
+ * @throws the failure; where several failed, an `AggregateError`
+ */
+export async function tellAll(
+  outlets: Iterable<Outlet>,
+  notification: Notification,
+  context: OutletContext,
+): Promise<void> {
+  const results = await Promise.allSettled(
+    Array.from(outlets, async (outlet) => await outlet.notify(copied(notification), context)),
+  );
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  if (failures.length > 1)
+    throw new AggregateError(failures, `${failures.length} outlets failed to notify ${notification.eventType}`);
+  if (failures.length === 1) throw failures[0];
 }
 
 /** Sends to listeners, under `<topic>.<priority>` for each topic. Resolves when the broker has it. */

@@ -6,11 +6,13 @@ interface Waiting {
   readonly resolve: (end: JobEnd) => void;
 }
 
-/** Notifications for a `for await` loop. What it holds is bounded by the listener's prefetch: each entry is a job that runs. */
+/**
+ * Notifications for `for await` loops; several loops share them. What it holds is bounded by the listener's prefetch:
+ * each entry is a job that runs.
+ */
 export class NotificationStream {
   #waiting: Waiting[] = [];
-  #current: Waiting | undefined;
-  #wake: (() => void) | undefined;
+  #idle: (() => void)[] = [];
   #ended = false;
 
   /** Resolves when the loop is done with it. */
@@ -18,39 +20,36 @@ export class NotificationStream {
     if (this.#ended) return Promise.resolve('release');
     return new Promise((resolve) => {
       this.#waiting.push({ notification, resolve });
-      this.#wake?.();
+      this.#wake();
     });
   }
 
-  /** Ends the loop; what it did not get is given back. */
+  /** Ends the loops; what they did not get is given back. */
   end(): void {
     this.#ended = true;
     for (const { resolve } of this.#waiting) resolve('release');
     this.#waiting = [];
-    this.#wake?.();
+    this.#wake();
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<Notification> {
-    let done = false;
+    let current: Waiting | undefined;
     try {
       for (;;) {
-        const next = this.#waiting.shift();
-        if (next !== undefined) {
-          this.#current = next;
-          done = false;
-          yield next.notification;
-          done = true;
-          next.resolve('accept');
-          this.#current = undefined;
+        current = this.#waiting.shift();
+        if (current !== undefined) {
+          yield current.notification;
+          current.resolve('accept');
+          current = undefined;
         } else if (this.#ended) return;
-        else
-          await new Promise<void>((resolve) => {
-            this.#wake = resolve;
-          });
+        else await new Promise<void>((resolve) => this.#idle.push(resolve));
       }
     } finally {
-      if (!done) this.#current?.resolve({ outcome: 'release', reason: 'its loop was left' });
-      this.#current = undefined;
+      current?.resolve({ outcome: 'release', reason: 'its loop was left' });
     }
+  }
+
+  #wake(): void {
+    for (const go of this.#idle.splice(0)) go();
   }
 }

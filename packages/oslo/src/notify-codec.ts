@@ -6,10 +6,13 @@ import { stringify } from './json.ts';
 /** `v2` is the envelope (`messagingv2` in Python), `v1` the bare message (`messaging`). Both are understood. */
 export type NotificationFormat = 'v1' | 'v2';
 
+/** Headers that are not the notifier's: kombu's, and those of retries. */
+const OURS = /^(?:compression$|ph-)/;
+
 /** Notifications as oslo.messaging's notifiers and listeners exchange them. */
 export function osloNotify(format: NotificationFormat, strict: boolean): NotifyCodec {
   return {
-    encode({ id, publisherId, eventType, priority, payload, timestamp, context }) {
+    encode({ id, publisherId, eventType, priority, payload, timestamp, context, headers }) {
       const unique = newId();
       const inner: Inner = {
         message_id: id,
@@ -25,23 +28,23 @@ export function osloNotify(format: NotificationFormat, strict: boolean): NotifyC
         format === 'v2'
           ? seal(inner)
           : { body: Buffer.from(stringify(inner)), contentType: 'application/json', contentEncoding: 'utf-8' };
-      return { ...sealed, headers: {}, ...(!strict && { messageId: unique }) };
+      return { ...sealed, headers: strict ? {} : { ...headers }, ...(!strict && { messageId: unique }) };
     },
 
     decode(message) {
       const inner = unseal(message);
       const priority = parsePriority(inner['priority']);
       if (priority === undefined) throw new MalformedError(`unknown priority ${String(inner['priority'])}`);
-      const { compression: _, ...headers } = message.headers ?? {};
       return {
         id: text(inner, 'message_id'),
-        publisherId: text(inner, 'publisher_id'),
+        // Python's notifiers need no publisher.
+        publisherId: inner['publisher_id'] == null ? '' : text(inner, 'publisher_id'),
         eventType: text(inner, 'event_type'),
         priority,
         payload: inner['payload'] ?? null,
         timestamp: parsePythonTime(text(inner, 'timestamp')),
         context: unpackContext(inner),
-        headers,
+        headers: Object.fromEntries(Object.entries(message.headers ?? {}).filter(([name]) => !OURS.test(name))),
       };
     },
   };

@@ -10,6 +10,9 @@ export interface PinoTransportOptions {
   readonly exchange?: string;
 }
 
+/** Records handed to the broker and not confirmed, at most. */
+const ON_THE_WAY = 1_000;
+
 /**
  * Turns log records into notifications of the type `logrecord`, secrets masked:
  *
@@ -26,10 +29,20 @@ export default async function pinoTransport({
 }: PinoTransportOptions): Promise<ReturnType<typeof build>> {
   const transport = await connect(url, { logger: silent });
   const notifier = new Notifier(transport, options);
+  const onTheWay = new Set<Promise<void>>();
+  const tell = (record: Readonly<Record<string, unknown>>): void => {
+    const telling = notifier
+      .notify(priorityOf(record['level']), {}, 'logrecord', masked(record))
+      .catch(() => undefined)
+      .finally(() => onTheWay.delete(telling));
+    onTheWay.add(telling);
+  };
   return build(
     async (records) => {
       for await (const record of records) {
-        await notifier.notify(priorityOf(record.level), {}, 'logrecord', masked(record)).catch(() => undefined);
+        // A broker that is there is waited for. With one that is not, the log would pile up in memory.
+        while (onTheWay.size >= ON_THE_WAY && transport.status.state === 'connected') await Promise.race(onTheWay);
+        if (onTheWay.size < ON_THE_WAY) tell(record);
       }
     },
     { close: () => transport.close({ timeoutMs: 5_000 }).then(() => undefined) },

@@ -25,7 +25,8 @@ export async function routingFile(path: string): Promise<RoutingRules> {
   const result = schema.safeParse(content);
   if (!result.success) {
     const [issue] = result.error.issues;
-    throw new ConfigError(path, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
+    const where = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `;
+    throw new ConfigError(path, `${where}${issue?.message ?? 'invalid'}`);
   }
   return result.data as RoutingRules;
 }

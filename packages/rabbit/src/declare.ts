@@ -1,4 +1,4 @@
-import type { Channel } from './amqplib.ts';
+import type { Channel, Found } from './amqplib.ts';
 import { channelError, isPreconditionFailed } from './errors.ts';
 import type { Link } from './link.ts';
 import type { RabbitSettings } from './options.ts';
@@ -75,7 +75,8 @@ async function declareExchange(
 }
 
 /**
- * Declares a queue with its exchanges and bindings on the given channel.
+ * Declares a queue with its exchanges and bindings on the given channel. Resolves with the number of its consumers, or
+ * undefined where the broker was not asked.
  *
  * @throws with `isPreconditionFailed` when the queue has other attributes; the channel is dead then
  */
@@ -84,23 +85,28 @@ export async function declareIntake(
   channel: Channel,
   { queue, bindings }: Intake,
   { declare, adopt }: { readonly declare: Declare; readonly adopt: boolean },
-): Promise<void> {
+): Promise<number | undefined> {
   if (declare !== 'none') {
     for (const { exchange } of bindings) await declareExchange(link, channel, exchange, declare);
   }
   // A private queue is nobody else's affair: it is made in any case.
-  if (queue.exclusive || (declare === 'create' && !adopt)) await assertQueue(link, channel, queue);
-  else if (declare !== 'none') await link.guard(channel.checkQueue(queue.name), `checking queue ${queue.name}`);
+  const made = queue.exclusive || (declare === 'create' && !adopt);
+  const found = made
+    ? await assertQueue(link, channel, queue)
+    : declare !== 'none'
+      ? await link.guard(channel.checkQueue(queue.name), `checking queue ${queue.name}`)
+      : undefined;
   if (declare === 'create' || queue.exclusive) {
     for (const { exchange, key } of bindings) {
       await link.guard(channel.bindQueue(queue.name, exchange.name, key), `binding queue ${queue.name}`);
     }
   }
+  return found?.consumerCount;
 }
 
-async function assertQueue(link: Link, channel: Channel, queue: QueueDeclaration): Promise<void> {
+function assertQueue(link: Link, channel: Channel, queue: QueueDeclaration): Promise<Found> {
   const { name, durable, exclusive, autoDelete } = queue;
-  await link.guard(
+  return link.guard(
     channel.assertQueue(name, { durable, exclusive, autoDelete, arguments: queue.arguments }),
     `declaring queue ${name}`,
   );

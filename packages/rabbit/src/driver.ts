@@ -12,8 +12,10 @@ import {
   type SubscribeOptions,
   type Subscription,
   type TransportUrl,
+  UnsupportedError,
 } from '@posthorn/core';
 import { Connection } from './connection.ts';
+import { JointStatus } from './joint-status.ts';
 import { modernTopology } from './naming.ts';
 import { type RabbitOptions, type RabbitSettings, rabbitSettings } from './options.ts';
 import { Sender } from './sender.ts';
@@ -31,6 +33,9 @@ const FEATURES: Features = {
   durable: true,
 };
 
+/** Quorum queues count deliveries, and know no priorities: RabbitMQ refuses to declare one with them. */
+const QUORUM_FEATURES: Features = { ...FEATURES, priority: false, deliveryCount: true };
+
 /**
  * The driver for RabbitMQ over AMQP 0-9-1: `rabbit://user:password@host,host2/vhost?heartbeatMs=10000`, or `rabbits://`
  * over TLS. Resolves when it is connected.
@@ -45,9 +50,9 @@ export async function rabbit(url: TransportUrl, context: DriverContext, options:
       ? url
       : { ...url, hosts: [{ host: 'localhost', port: undefined, username: undefined, password: undefined }] };
   const name = settings.connectionName ?? `posthorn:${process.pid}`;
-  const consuming = new Connection(known, settings, context, name);
-  const split = settings.connections === 'split';
-  const publishing = split ? new Connection(known, settings, context, `${name}:publish`) : consuming;
+  const split = settings.connections === 'split' ? new JointStatus(context) : undefined;
+  const consuming = new Connection(known, settings, split?.part(0) ?? context, name);
+  const publishing = split ? new Connection(known, settings, split.part(1), `${name}:publish`) : consuming;
   const shared = new Shared(settings, context, publishing, consuming);
   try {
     await consuming.connect();
@@ -104,19 +109,26 @@ class Shared {
 
 class RabbitDriver implements Driver {
   readonly name = 'rabbit';
-  readonly features = FEATURES;
+  readonly features: Features;
   readonly #shared: Shared;
   readonly #topology: Topology;
   /** The reply queue, where it outlives a connection: the next one reads on from it instead of leaving it behind. */
   #replies: Intake | undefined;
 
   constructor(shared: Shared, topology: Topology) {
+    const { settings } = shared;
+    this.features = settings.durability === 'quorum' && settings.topology === undefined ? QUORUM_FEATURES : FEATURES;
     this.#shared = shared;
     this.#topology = topology;
   }
 
-  async send(to: Address, message: Message, options: SendOptions = {}): Promise<void> {
-    await this.#shared.sender.send(this.#topology, to, message, options);
+  send(to: Address, message: Message, options: SendOptions = {}): Promise<void> {
+    try {
+      this.#check(options.priority ?? options.retention?.maxPriority);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#shared.sender.send(this.#topology, to, message, options);
   }
 
   async subscribe(
@@ -126,6 +138,7 @@ class RabbitDriver implements Driver {
   ): Promise<Subscription> {
     const { settings, context, subscriptions, consuming } = this.#shared;
     if (this.#shared.closed) throw new ClosedError('the transport');
+    this.#check(options.retention?.maxPriority);
     const onClose = (closed: RabbitSubscription): void => void subscriptions.delete(closed);
     const isReply = from[0]?.kind === 'reply';
     const subscription = new RabbitSubscription(from, receive, options, {
@@ -137,6 +150,10 @@ class RabbitDriver implements Driver {
     });
     const link = await consuming.ready(options.signal);
     await subscription.start(link);
+    if (options.signal?.aborted) {
+      await subscription.close();
+      throw options.signal.reason;
+    }
     if (isReply) this.#replies = subscription.intake;
     subscriptions.add(subscription);
     // The link may have died between the last answer and now; then nobody told this subscription.
@@ -156,6 +173,11 @@ class RabbitDriver implements Driver {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #check(priority: number | undefined): void {
+    if (priority !== undefined && !this.features.priority)
+      throw new UnsupportedError(this.name, 'message priorities in quorum queues');
   }
 }
 

@@ -7,7 +7,7 @@ const NOTHING = Buffer.alloc(0);
  * Collects what one turn of the event loop writes into one system call, and tells when the socket has taken it.
  *
  * amqplib writes each message with a call of its own, in a `setImmediate` of its multiplexer. The socket is corked at
- * the first write of a turn and uncorked two immediates later: one for the multiplexer, one to come after it.
+ * the first write of a turn and uncorked right after that immediate.
  */
 export class Flusher {
   readonly #model: Pick<Model, 'connection'>;
@@ -28,8 +28,13 @@ export class Flusher {
     if (this.#corked || this.#closed) return;
     this.#corked = true;
     this.#model.connection.stream?.cork();
-    setImmediate(() => setImmediate(() => this.#uncork()));
+    // amqplib schedules its immediate in a tick that the coming write queues. Ours must be scheduled after it: two ticks
+    // from now, since this one comes before that one. Were it ever too early, `#uncork` would notice and try again.
+    process.nextTick(this.#nextTick);
   }
+
+  readonly #nextTick = (): void => process.nextTick(this.#schedule);
+  readonly #schedule = (): void => void setImmediate(this.#uncork);
 
   /** Calls back when all that was written so far is with the operating system; with false when that is not known. */
   onWritten(callback: (written: boolean) => void): void {
@@ -49,7 +54,7 @@ export class Flusher {
     this.#finish(this.#take(), false);
   }
 
-  #uncork(): void {
+  readonly #uncork = (): void => {
     this.#corked = false;
     const { stream, muxer } = this.#model.connection;
     stream?.uncork();
@@ -62,7 +67,7 @@ export class Flusher {
     if (waiting.length === 0) return;
     if (stream === undefined || stream.writableLength === 0) return this.#finish(waiting, true);
     stream.write(NOTHING, (error) => this.#finish(waiting, !error && !this.#closed));
-  }
+  };
 
   #touchAtDrain(stream: Socket): void {
     if (this.#awaitsDrain) return;

@@ -1,4 +1,12 @@
-import { type Address, ConfigError, newId, type Retention, type Source, UnsupportedError } from '@posthorn/core';
+import {
+  type Address,
+  ConfigError,
+  describe,
+  newId,
+  type Retention,
+  type Source,
+  UnsupportedError,
+} from '@posthorn/core';
 import type { Binding, ExchangeDeclaration, Intake, QueueDeclaration, Route, Topology } from './topology.ts';
 
 /** A server's own queue goes when nobody used it for this long. */
@@ -25,6 +33,8 @@ export function modernTopology(durability: 'durable' | 'quorum'): Topology {
     intake(from, { group, retention }): Intake {
       const [first] = from;
       if (first === undefined) throw new ConfigError('subscribe', 'no source to subscribe to');
+      const named = from.find(({ kind }, index) => isQueue(kind) && (index > 0 || group !== undefined));
+      if (named !== undefined) throw new UnsupportedError('rabbit', `feeding ${describe(named)} into another queue`);
       return {
         queue: group === undefined ? queueOf(first, retention, shared) : shared(encode(group), retention),
         bindings: from.flatMap(bindingsOf),
@@ -34,10 +44,16 @@ export function modernTopology(durability: 'durable' | 'quorum'): Topology {
       if (to.kind === 'multicast' || to.kind === 'reply')
         throw new UnsupportedError('rabbit', `keeping messages for a ${to.kind} address`);
       const { exchange, key } = route(to);
-      const name = to.kind === 'topic' ? encode(to.key) : key;
-      return { queue: shared(name, retention), bindings: exchange === undefined ? [] : [{ exchange, key }] };
+      // Not bound: it would go on to fill when others listen and nobody reads it. Its listeners bind it.
+      if (to.kind === 'topic') return { queue: shared(encode(to.key), retention), bindings: [] };
+      return { queue: shared(key, retention), bindings: exchange === undefined ? [] : [{ exchange, key }] };
     },
   };
+}
+
+/** An address that is a queue by itself, with no exchange before it that could feed another. */
+function isQueue(kind: Source['kind']): boolean {
+  return kind === 'mailbox' || kind === 'group';
 }
 
 function queueOf(
@@ -128,6 +144,13 @@ export function sharedQueue(
   };
 }
 
+const DELAY = 'delay/';
+
+/** Nobody ever listens there. */
+export function isDelay({ queue }: Intake): boolean {
+  return queue.name.startsWith(DELAY);
+}
+
 /**
  * A queue in which messages wait before they go to where they belong: it has no consumer, a TTL, and dead-letters to the
  * target's exchange with the key that the message came with. One for each exchange and delay, for good: an expiring one
@@ -137,7 +160,7 @@ export function delayIntake(target: Route, delayMs: number): Intake {
   const step = 10 ** Math.max(0, Math.floor(Math.log10(delayMs)) - 1);
   const ttlMs = Math.max(1, Math.ceil(delayMs / step) * step);
   const exchange = target.exchange?.name ?? '';
-  const name = named(`delay/${ttlMs}/${exchange}`);
+  const name = named(`${DELAY}${ttlMs}/${exchange}`);
   return {
     queue: {
       name,

@@ -15,17 +15,18 @@ import {
   TimeoutError,
   UnroutableError,
 } from '@posthorn/core';
-import type { Channel, Incoming, Publish } from './amqplib.ts';
+import { type Channel, type Incoming, type Publish, publishPlainly } from './amqplib.ts';
 import type { Connection } from './connection.ts';
 import { declareIntake, ExchangeMemo, isAdoptable, withChannel } from './declare.ts';
 import { channelError, isNotFound } from './errors.ts';
 import { closeQuietly, type Link } from './link.ts';
-import { delayIntake } from './naming.ts';
+import { delayIntake, isDelay } from './naming.ts';
 import type { RabbitSettings } from './options.ts';
 import type { Intake, Route, Topology } from './topology.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const REOPEN_MS = 100;
+const NO_HEADERS = {};
 
 /** One message on its way to the broker. */
 interface Item {
@@ -37,9 +38,17 @@ interface Item {
   readonly beforeWrite: (() => boolean) | undefined;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+  /** Ends what was begun for a message that has to wait: its timer, its listener. */
+  forget: (() => void) | undefined;
   /** Set once the broker gave a mandatory message back; its confirm still follows. */
   returned: boolean;
   state: 'waiting' | 'written' | 'done';
+}
+
+/** A queue that was made for messages to wait in. */
+interface Kept {
+  readonly begunAt: number;
+  readonly made: Promise<void>;
 }
 
 /** The channels of one link that messages leave by: confirmed ones and the others do not mix. */
@@ -50,7 +59,7 @@ interface Outlet {
   readonly confirmed: Channel;
   /** What was written on the confirmed channel and is not confirmed. */
   readonly unconfirmed: Set<Item>;
-  /** Those of them that may come back, by message id. */
+  /** Those of them that may come back, by message id and destination: one message may go to several. */
   readonly mandatory: Map<string, Item>;
 }
 
@@ -63,7 +72,7 @@ export class Sender {
   readonly #settings: RabbitSettings;
   readonly #context: DriverContext;
   readonly #line = new Set<Item>();
-  readonly #kept = new WeakMap<Link, Map<string, Promise<void>>>();
+  readonly #kept = new WeakMap<Link, Map<string, Kept>>();
   #lineBytes = 0;
   #outlet: Outlet | undefined;
   #sending = 0;
@@ -82,24 +91,36 @@ export class Sender {
     });
   }
 
-  async send(topology: Topology, to: Address, message: Message, options: SendOptions): Promise<void> {
-    options.signal?.throwIfAborted();
-    if (this.#closed) throw new ClosedError('the transport');
-    const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-    const properties = propertiesOf(topology, message, options);
+  send(topology: Topology, to: Address, message: Message, options: SendOptions): Promise<void> {
+    const sent = this.#start(topology, to, message, options);
     this.#sending++;
+    sent.then(this.#sent, this.#sent);
+    return sent;
+  }
+
+  readonly #sent = (): void => {
+    if (--this.#sending === 0) this.#quiet?.();
+  };
+
+  /** Not async itself: each layer of promises is felt in every call. */
+  #start(topology: Topology, to: Address, message: Message, options: SendOptions): Promise<void> {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#closed) return Promise.reject(new ClosedError('the transport'));
     try {
+      const properties = propertiesOf(topology, message, options);
       const waiting = options.unrouted === 'keep' || options.delayMs !== undefined;
-      if (waiting) await this.#deliverToQueue(topology, to, properties, message.body, { ...options, timeoutMs });
-      else await this.#deliver(to, topology.route(to), properties, message.body, options, timeoutMs);
-    } finally {
-      if (--this.#sending === 0) this.#quiet?.();
+      return waiting
+        ? this.#deliverToQueue(topology, to, properties, message.body, { ...options, timeoutMs })
+        : this.#deliver(to, topology.route(to), properties, message.body, options, timeoutMs);
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
 
   /**
    * Sends what must wait in a queue that may not exist: publish first; what comes back unrouted makes the queue, and is
-   * sent once more with the same id. So nothing is declared for each message, and a queue that was deleted heals.
+   * sent to it with the same id. So nothing is declared for each message, and a queue that was deleted heals.
    */
   async #deliverToQueue(
     topology: Topology,
@@ -108,27 +129,26 @@ export class Sender {
     body: Uint8Array,
     options: SendOptions & { readonly timeoutMs: number },
   ): Promise<void> {
-    const { delayMs, retention, timeoutMs } = options;
+    const { delayMs, retention, timeoutMs, signal } = options;
     const deadline = performance.now() + timeoutMs;
     const target = topology.route(to);
     const intake = delayMs === undefined ? topology.kept(to, retention) : delayIntake(target, delayMs);
     const [binding] = intake.bindings;
-    const route: Route = { exchange: binding?.exchange, key: target.key };
-    const deliver = (): Promise<void> =>
-      this.#deliver(to, route, properties, body, options, Math.max(1, deadline - performance.now()));
-    if (topology.keepsAlways && delayMs === undefined) await this.#keep(intake, to, deadline, options.signal);
-    try {
-      await deliver();
-    } catch (error) {
-      if (!(error instanceof UnroutableError)) throw error;
-      if (delayMs === undefined) {
-        this.#context.logger.warn(
-          { to: describe(to), queue: intake.queue.name },
-          'nobody listens: messages are kept in a queue',
-        );
+    const first: Route = delayMs === undefined ? target : { exchange: binding?.exchange, key: target.key };
+    // A queue that is not bound gets only what nobody else did.
+    const isBound = binding !== undefined || first.exchange === undefined;
+    const last: Route = isBound ? first : { exchange: undefined, key: intake.queue.name };
+    if (topology.keepsAlways && delayMs === undefined) await this.#keep(intake, to, deadline, signal);
+    let route = first;
+    for (let left = 2; ; left--) {
+      const begunAt = performance.now();
+      try {
+        return await this.#deliver(to, route, properties, body, options, Math.max(1, deadline - begunAt));
+      } catch (error) {
+        if (!(error instanceof UnroutableError) || left === 0) throw error;
       }
-      await this.#keep(intake, to, deadline, options.signal, true);
-      await deliver();
+      await this.#keep(intake, to, deadline, signal, route === last ? begunAt : undefined);
+      route = last;
     }
   }
 
@@ -158,12 +178,6 @@ export class Sender {
   ): Promise<void> {
     const { confirm = false, signal, unrouted, delayMs } = options;
     return new Promise((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined;
-      const onAbort = (): void => this.#finish(item, signal?.reason);
-      const end = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-      };
       const item: Item = {
         to,
         route,
@@ -172,22 +186,22 @@ export class Sender {
         // A message that must be kept is only known to have arrived once the broker says so.
         confirm: confirm || unrouted === 'keep' || delayMs !== undefined,
         beforeWrite: options.beforeWrite,
-        resolve: () => {
-          end();
-          resolve();
-        },
-        reject: (error) => {
-          end();
-          reject(error);
-        },
+        resolve,
+        reject,
+        forget: undefined,
         returned: false,
         state: 'waiting',
       };
       if (this.#line.size === 0 && this.#canWrite(item)) this.#write(item);
       else this.#queue(item);
       if (item.state === 'done' || (item.state === 'written' && !item.confirm)) return;
-      timer = setTimeout(() => this.#expire(item, timeoutMs), timeoutMs);
+      const timer = setTimeout(() => this.#expire(item, timeoutMs), timeoutMs);
+      const onAbort = (): void => this.#finish(item, signal?.reason);
       signal?.addEventListener('abort', onAbort, { once: true });
+      item.forget = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      };
     });
   }
 
@@ -263,13 +277,12 @@ export class Sender {
     try {
       if (confirm) {
         outlet.unconfirmed.add(item);
-        if (properties.mandatory && properties.messageId !== undefined)
-          outlet.mandatory.set(properties.messageId, item);
+        if (properties.mandatory) outlet.mandatory.set(sendingOf(properties.messageId, exchange, route.key), item);
         outlet.confirmed.publish(exchange, route.key, body, properties, (error) =>
           this.#confirmed(outlet, item, error),
         );
       } else {
-        outlet.plain.publish(exchange, route.key, body, properties);
+        publishPlainly(outlet.plain, exchange, route.key, body, properties);
         flusher.onWritten((written) => this.#finish(item, written ? undefined : this.#lostOf(item)));
       }
     } catch (error) {
@@ -280,7 +293,9 @@ export class Sender {
 
   #confirmed(outlet: Outlet, item: Item, error: Error | null): void {
     outlet.unconfirmed.delete(item);
-    if (item.properties.messageId !== undefined) outlet.mandatory.delete(item.properties.messageId);
+    const { route, properties } = item;
+    const sending = sendingOf(properties.messageId, route.exchange?.name ?? '', route.key);
+    if (properties.mandatory && outlet.mandatory.get(sending) === item) outlet.mandatory.delete(sending);
     if (error?.message === 'message nacked')
       this.#finish(item, new DeliveryError(`${describe(item.to)}: the broker refused the message`));
     else if (error !== null && error !== undefined) this.#finish(item, this.#lostOf(item, outlet.link.down ?? error));
@@ -296,6 +311,7 @@ export class Sender {
     if (item.state === 'done') return;
     this.#leaveLine(item);
     item.state = 'done';
+    item.forget?.();
     if (error === undefined) item.resolve();
     else item.reject(error);
   }
@@ -319,8 +335,8 @@ export class Sender {
         mandatory: new Map(),
       };
       plain.on('return', (message) => this.#returned(message));
-      confirmed.on('return', ({ properties: { messageId } }) => {
-        const item = messageId === undefined ? undefined : outlet.mandatory.get(messageId);
+      confirmed.on('return', ({ fields, properties: { messageId } }) => {
+        const item = outlet.mandatory.get(sendingOf(messageId, fields.exchange, fields.routingKey));
         if (item !== undefined) item.returned = true;
       });
       if (link.down !== undefined) return;
@@ -364,31 +380,39 @@ export class Sender {
     if (this.#closed) this.#abandon();
   }
 
-  /** Makes the queue, once for each link unless it is known to be gone. */
+  /** Makes the queue, once for each link, or anew where it was missing at a moment after it was made. */
   async #keep(
     intake: Intake,
     to: Address,
     deadline: number,
     signal: AbortSignal | undefined,
-    again = false,
+    missingAt = Number.NEGATIVE_INFINITY,
   ): Promise<void> {
     const link = await this.#linkWithin(to, deadline, signal);
     const { name } = intake.queue;
     const kept = keptOn(this.#kept, link);
-    if (again) kept.delete(name);
     const known = kept.get(name);
-    if (known !== undefined) return known;
-    const { declare } = this.#settings;
-    const making = withChannel(link, (channel) =>
-      declareIntake(link, channel, intake, { declare, adopt: false }),
-    ).catch(async (error: unknown) => {
-      if (!isAdoptable(error, intake.queue, this.#settings.onMismatch))
-        throw channelError(error, `the queue that keeps ${describe(to)}`);
-      await withChannel(link, (channel) => declareIntake(link, channel, intake, { declare, adopt: true }));
+    if (known !== undefined && known.begunAt >= missingAt) return known.made;
+    const made = this.#make(link, intake, to);
+    const entry = { begunAt: performance.now(), made };
+    kept.set(name, entry);
+    made.catch(() => kept.get(name) === entry && kept.delete(name));
+    return made;
+  }
+
+  async #make(link: Link, intake: Intake, to: Address): Promise<void> {
+    const { declare, onMismatch } = this.#settings;
+    const attempt = (adopt: boolean): Promise<number | undefined> =>
+      withChannel(link, (channel) => declareIntake(link, channel, intake, { declare, adopt }));
+    const consumers = await attempt(false).catch((error: unknown) => {
+      if (isAdoptable(error, intake.queue, onMismatch)) return attempt(true);
+      throw channelError(error, `the queue that keeps ${describe(to)}`);
     });
-    kept.set(name, making);
-    making.catch(() => kept.delete(name));
-    return making;
+    if (consumers === 0 && !isDelay(intake))
+      this.#context.logger.warn(
+        { to: describe(to), queue: intake.queue.name },
+        'nobody listens: messages are kept in a queue',
+      );
   }
 
   async #linkWithin(to: Address, deadline: number, signal: AbortSignal | undefined): Promise<Link> {
@@ -402,8 +426,8 @@ export class Sender {
   }
 }
 
-function keptOn(kept: WeakMap<Link, Map<string, Promise<void>>>, link: Link): Map<string, Promise<void>> {
-  const known = kept.get(link) ?? new Map<string, Promise<void>>();
+function keptOn(kept: WeakMap<Link, Map<string, Kept>>, link: Link): Map<string, Kept> {
+  const known = kept.get(link) ?? new Map<string, Kept>();
   kept.set(link, known);
   return known;
 }
@@ -418,7 +442,7 @@ function propertiesOf(
   return {
     contentType: message.contentType,
     contentEncoding: message.contentEncoding,
-    headers: message.headers,
+    headers: message.headers ?? NO_HEADERS,
     // A message that may come back is recognised by its id.
     messageId: message.messageId ?? (mandatory && (confirm || queued) ? newId() : undefined),
     correlationId: message.correlationId,
@@ -428,6 +452,10 @@ function propertiesOf(
     priority,
     mandatory,
   };
+}
+
+function sendingOf(messageId: string | undefined, exchange: string, key: string): string {
+  return `${messageId} ${exchange} ${key}`;
 }
 
 function publishError(error: unknown, { to }: Item): Error {

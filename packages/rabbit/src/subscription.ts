@@ -23,6 +23,10 @@ import type { Intake, Topology } from './topology.ts';
 const DEFAULT_PREFETCH = 64;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 30_000;
+const SETTLED = Promise.resolve(true);
+
+/** For building piece by piece: spreading optional parts costs more than the rest of a delivery. */
+type Writable<T> = { -readonly [Field in keyof T]: T[Field] };
 
 /** What a subscription has on one channel. Deliveries settle here or nowhere: delivery tags die with their channel. */
 interface Live {
@@ -54,6 +58,7 @@ export class RabbitSubscription implements Subscription {
   #live: Live | undefined;
   #paused = false;
   #stopped = false;
+  #following: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #mismatchLogged = false;
@@ -73,6 +78,8 @@ export class RabbitSubscription implements Subscription {
   ) {
     const [first] = from;
     if (first === undefined) throw new ConfigError('subscribe', 'no source to subscribe to');
+    if (from.length > 1 && from.some(({ kind }) => kind === 'reply'))
+      throw new ConfigError('subscribe', 'a reply source stands alone');
     this.#from = from;
     this.#receive = receive;
     this.#options = options;
@@ -121,19 +128,18 @@ export class RabbitSubscription implements Subscription {
 
   async pause(): Promise<void> {
     this.#paused = true;
-    await this.#cancel();
+    await this.#follow();
   }
 
   async resume(): Promise<void> {
     this.#paused = false;
-    const live = this.#live;
-    if (live !== undefined && live.consumerTag === undefined && !this.#stopped) await this.#consume(live);
+    await this.#follow();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#retry);
-    await this.#cancel();
+    await this.#follow();
   }
 
   close(): Promise<void> {
@@ -238,8 +244,20 @@ export class RabbitSubscription implements Subscription {
     if (this.#closing !== undefined) {
       live.open = false;
       closeQuietly(link, channel);
-    } else if (this.#paused || this.#stopped) await this.#cancel();
-    else if (live.consumerTag === undefined) await this.#consume(live);
+    } else await this.#follow();
+  }
+
+  /** Consumes or not, as is wanted by then. One at a time: two at once would leave a consumer that nobody knows of. */
+  #follow(): Promise<void> {
+    const turn = this.#following.then(async () => {
+      const live = this.#live;
+      if (live === undefined || !live.open) return;
+      const wanted = !this.#paused && !this.#stopped;
+      if (wanted && live.consumerTag === undefined) await this.#consume(live);
+      else if (!wanted && live.consumerTag !== undefined) await this.#cancel(live, live.consumerTag);
+    });
+    this.#following = turn.catch(() => undefined);
+    return turn;
   }
 
   async #consume(live: Live): Promise<void> {
@@ -248,16 +266,13 @@ export class RabbitSubscription implements Subscription {
       if (message === null) this.#cancelled(live);
       else if (live.open) this.#receive(this.#delivery(live, message));
     };
-    const consuming = channel.consume(queue.name, receive, { noAck: false });
+    // A reply queue is lost with its reader, and so are those who wait: an acknowledgement would save nothing.
+    const consuming = channel.consume(queue.name, receive, { noAck: this.#isReply });
     const { consumerTag } = await link.guard(consuming, `consuming from queue ${queue.name}`);
     live.consumerTag = consumerTag;
-    if (this.#live === live && (this.#paused || this.#stopped)) await this.#cancel();
   }
 
-  async #cancel(): Promise<void> {
-    const live = this.#live;
-    const tag = live?.consumerTag;
-    if (live === undefined || tag === undefined || !live.open) return;
+  async #cancel(live: Live, tag: string): Promise<void> {
     live.consumerTag = undefined;
     try {
       await live.link.guard(live.channel.cancel(tag), 'cancelling a consumer');
@@ -292,18 +307,18 @@ export class RabbitSubscription implements Subscription {
 
   #delivery(live: Live, incoming: Incoming): Delivery {
     const { fields, properties } = incoming;
-    const count = properties.headers?.['x-delivery-count'];
-    const delivery: Delivery = {
+    let settled = this.#isReply ? SETTLED : undefined;
+    const delivery: Writable<Delivery> = {
       message: messageOf(incoming),
       to: this.#to,
       redelivered: fields.redelivered,
-      ...(typeof count === 'number' && { deliveryCount: count }),
       settle: (outcome) => {
         settled ??= settle(live, incoming, outcome);
         return settled;
       },
     };
-    let settled: Promise<boolean> | undefined;
+    const count = properties.headers?.['x-delivery-count'];
+    if (typeof count === 'number') delivery.deliveryCount = count;
     return delivery;
   }
 }
@@ -325,23 +340,25 @@ function settle({ link, channel, open }: Live, incoming: Incoming, outcome: Outc
 
 function messageOf({ content, properties }: Incoming): Message {
   const { contentType, contentEncoding, messageId, correlationId, replyTo, expiration } = properties;
-  return {
-    body: content,
-    headers: plainHeaders(properties.headers),
-    ...(contentType !== undefined && { contentType }),
-    ...(contentEncoding !== undefined && { contentEncoding }),
-    ...(messageId !== undefined && { messageId }),
-    ...(correlationId !== undefined && { correlationId }),
-    ...(replyTo !== undefined && { replyTo }),
-    ...(expiration !== undefined && { ttlMs: Number(expiration) }),
-  };
+  const message: Writable<Message> = { body: content, headers: plainHeaders(properties.headers) };
+  if (contentType !== undefined) message.contentType = contentType;
+  if (contentEncoding !== undefined) message.contentEncoding = contentEncoding;
+  if (messageId !== undefined) message.messageId = messageId;
+  if (correlationId !== undefined) message.correlationId = correlationId;
+  if (replyTo !== undefined) message.replyTo = replyTo;
+  if (expiration !== undefined) message.ttlMs = Number(expiration);
+  return message;
 }
 
-/** Headers that are texts, numbers or booleans; RabbitMQ's own tables and lists (`x-death`) are left out. */
+/** What RabbitMQ adds: where it dead-letters, as it does with delayed messages, and in quorum queues. */
+const ADDED = /^x-(first|last)-death-|^x-(delivery|acquired)-count$/;
+
+/** The sender's headers, as far as they are texts, numbers or booleans; RabbitMQ's own are left out. */
 function plainHeaders(headers: Readonly<Record<string, unknown>> = {}): Record<string, HeaderValue> {
   const plain: Record<string, HeaderValue> = {};
   for (const name in headers) {
     const value = headers[name];
+    if (name.startsWith('x-') && ADDED.test(name)) continue;
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') plain[name] = value;
   }
   return plain;

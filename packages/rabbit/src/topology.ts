@@ -44,7 +44,10 @@ export interface Topology {
     from: readonly Source[],
     options: { readonly group?: string | undefined; readonly retention?: Retention | undefined },
   ): Intake;
-  /** The queue that keeps messages for an address that nobody listens to yet. */
+  /**
+   * The queue that keeps messages for an address that nobody listens to yet. Without bindings it is sent to by its name,
+   * and gets only what came back.
+   */
   kept(to: Address, retention: Retention | undefined): Intake;
   /** The priority property of messages that ask for none. */
   readonly priority?: number;

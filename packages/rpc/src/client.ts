@@ -7,7 +7,9 @@ import {
   checkVersion,
   compatible,
   compose,
+  type DeliveryProfile,
   describe,
+  type Expectation,
   type HeaderValue,
   type Invoke,
   type Layer,
@@ -71,6 +73,7 @@ export interface OutgoingCall {
 interface Shared {
   readonly transport: Transport;
   readonly codec: RPCCodec;
+  readonly profile: DeliveryProfile;
   readonly serializer: Serializer;
   readonly errors: ErrorRegistry;
   readonly layers: readonly Layer<OutgoingCall>[];
@@ -92,14 +95,7 @@ export class RPCClient<Api = UntypedApi> {
     shared?: Shared,
   ) {
     if (target?.topic === undefined) throw new TargetError('an RPC client needs a target with a topic');
-    this.#shared = shared ?? {
-      transport,
-      codec: transport.wire.codecs.rpc ?? nativeCodec(transport.wire.contents),
-      serializer,
-      errors,
-      layers,
-      cancels: new RateLimit(CANCELS_PER_SECOND),
-    };
+    this.#shared = shared ?? share(transport, serializer, errors, layers);
     this.#settings = checked({ ...rest, ...target });
     this.#invoke = compose(this.#shared.layers, (call) => (call.kind === 'call' ? this.#call(call) : this.#cast(call)));
   }
@@ -182,67 +178,60 @@ export class RPCClient<Api = UntypedApi> {
     const { inbox } = transport;
     const { timeoutMs, signal } = call;
     const to = addressOf(call.target, transport.wire.exchange);
-    const what = `call ${call.method} to ${describe(to)}`;
-    if (timeoutMs <= 0) throw new TimeoutError(what, 0);
+    const pending = new PendingCall(call, to, codec);
+    if (timeoutMs <= 0) throw new TimeoutError(pending.what, 0);
     signal?.throwIfAborted();
-    const id = newId();
-    const started = performance.now();
-    const timeoutError = (): Error => new TimeoutError(what, timeoutMs);
-    const { monitorMs } = this.#settings;
-    const silenceMs = Math.max(monitorMs ?? 0, codec.leastMonitorMs ?? 0);
-    const monitor =
-      monitorMs === undefined ? undefined : new Monitor(what, silenceMs, (error) => inbox.fail(id, error));
-    let written = false;
-    let partial: unknown;
-    let last: Reply | undefined;
-    const interim = (message: Message): boolean => {
-      last = codec.decodeReply(message);
-      monitor?.heard();
-      if (last.kind === 'partial') partial = last.value;
-      return last.kind === 'partial' || last.kind === 'heartbeat';
-    };
+    const { id } = pending;
     // Registered before anything is written: no reply can come too early.
-    const replied = inbox.expect(id, { what, timeoutMs, timeoutError, signal, interim, isWritten: () => written });
-    const beforeWrite = (): boolean => {
-      written = inbox.has(id);
-      return written;
-    };
-    const write = (replyTo: string): void => {
-      if (!inbox.has(id)) return;
-      const left = Math.max(1, Math.ceil(timeoutMs - (performance.now() - started)));
-      const message = this.#encode(call, id, replyTo, left);
-      transport
-        .send(to, message, {
-          ...profiles.call,
-          ...codec.profiles?.call,
-          timeoutMs: left,
-          beforeWrite,
-          ...(signal && { signal }),
-        })
-        .catch((error: unknown) => inbox.fail(id, error));
-    };
+    const replied = inbox.expect(id, pending);
+    const { monitorMs } = this.#settings;
+    if (monitorMs !== undefined)
+      pending.watch(Math.max(monitorMs, codec.leastMonitorMs ?? 0), (error) => inbox.fail(id, error));
     try {
-      if (inbox.name !== undefined) write(inbox.name);
-      else
-        inbox
-          .address()
-          .then(write)
-          .catch((error: unknown) => inbox.fail(id, error));
+      if (inbox.name !== undefined) this.#write(pending, inbox.name, timeoutMs);
+      else this.#writeOnceOpen(pending);
     } catch (error) {
       inbox.fail(id, error);
     }
     try {
       await replied;
     } catch (error) {
-      if (written && (signal?.aborted || (error instanceof MessagingError && error.code === 'TIMEOUT')))
+      if (pending.written && (signal?.aborted || (error instanceof MessagingError && error.code === 'TIMEOUT')))
         this.#cancel(id, to);
       throw error;
     } finally {
-      monitor?.stop();
+      pending.unwatch();
     }
+    const { last, partial } = pending;
     if (last?.kind === 'failure') throw errorOf(last.failure, errors);
     const value = last?.kind === 'result' ? (last.value ?? partial ?? last.value) : undefined;
     return serializer.deserializeEntity === undefined ? value : serializer.deserializeEntity(call.context, value);
+  }
+
+  #writeOnceOpen(pending: PendingCall): void {
+    const { inbox } = this.#shared.transport;
+    const started = performance.now();
+    inbox
+      .address()
+      .then((replyTo) => this.#write(pending, replyTo, pending.timeoutMs - (performance.now() - started)))
+      .catch((error: unknown) => inbox.fail(pending.id, error));
+  }
+
+  #write(pending: PendingCall, replyTo: string, leftMs: number): void {
+    const { transport, profile } = this.#shared;
+    const { inbox } = transport;
+    const { call, to, id, signal } = pending;
+    if (!inbox.has(id)) return;
+    const timeoutMs = Math.max(1, Math.ceil(leftMs));
+    const message = this.#encode(call, id, replyTo, timeoutMs);
+    const beforeWrite = (): boolean => {
+      pending.written = inbox.has(id);
+      return pending.written;
+    };
+    const options = { ...profile, timeoutMs, beforeWrite };
+    transport
+      .send(to, message, signal === undefined ? options : { ...options, signal })
+      .catch((error: unknown) => inbox.fail(id, error));
   }
 
   async #cast(call: OutgoingCall): Promise<void> {
@@ -288,21 +277,71 @@ export class RPCClient<Api = UntypedApi> {
   }
 }
 
-/** Ends a call whose server has gone silent. */
-class Monitor {
-  readonly #timer: NodeJS.Timeout;
+/** A call that waits for its reply. */
+class PendingCall implements Expectation {
+  readonly id = newId();
+  readonly call: OutgoingCall;
+  readonly to: Address;
+  written = false;
+  /** The reply that came last. */
+  last: Reply | undefined;
+  partial: unknown;
+  readonly #codec: RPCCodec;
+  /** Ends the call when the server has gone silent. */
+  #silence: NodeJS.Timeout | undefined;
 
-  constructor(what: string, silenceMs: number, fail: (error: Error) => void) {
-    this.#timer = setTimeout(() => fail(new TimeoutError(`${what}: no sign of life, and`, silenceMs)), silenceMs);
+  constructor(call: OutgoingCall, to: Address, codec: RPCCodec) {
+    this.call = call;
+    this.to = to;
+    this.#codec = codec;
   }
 
-  heard(): void {
-    this.#timer.refresh();
+  get what(): string {
+    return `call ${this.call.method} to ${describe(this.to)}`;
   }
 
-  stop(): void {
-    clearTimeout(this.#timer);
+  get timeoutMs(): number {
+    return this.call.timeoutMs;
   }
+
+  get signal(): AbortSignal | undefined {
+    return this.call.signal;
+  }
+
+  timeoutError(): Error {
+    return new TimeoutError(this.what, this.timeoutMs);
+  }
+
+  isWritten(): boolean {
+    return this.written;
+  }
+
+  interim(message: Message): boolean {
+    this.last = this.#codec.decodeReply(message);
+    this.#silence?.refresh();
+    if (this.last.kind === 'partial') this.partial = this.last.value;
+    return this.last.kind === 'partial' || this.last.kind === 'heartbeat';
+  }
+
+  watch(silenceMs: number, fail: (error: Error) => void): void {
+    const silent = (): void => fail(new TimeoutError(`${this.what}: no sign of life, and`, silenceMs));
+    this.#silence = setTimeout(silent, silenceMs);
+  }
+
+  unwatch(): void {
+    clearTimeout(this.#silence);
+  }
+}
+
+function share(
+  transport: Transport,
+  serializer: Serializer,
+  errors: ErrorRegistry,
+  layers: readonly Layer<OutgoingCall>[],
+): Shared {
+  const codec = transport.wire.codecs.rpc ?? nativeCodec(transport.wire.contents);
+  const profile = { ...profiles.call, ...codec.profiles?.call };
+  return { transport, codec, profile, serializer, errors, layers, cancels: new RateLimit(CANCELS_PER_SECOND) };
 }
 
 function checked(settings: ClientOverrides): ClientOverrides {

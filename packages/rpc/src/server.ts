@@ -69,7 +69,6 @@ export class RPCServer implements AsyncDisposable {
   readonly #serializer: Serializer;
   readonly #errors: ErrorRegistry;
   readonly #server: Server;
-  readonly #calls = new Map<string, Cancellation>();
   readonly #cancelled = new Remembered(CANCELS_REMEMBERED, CANCELS_REMEMBERED_MS);
   #release: () => void = () => {};
 
@@ -166,13 +165,11 @@ export class RPCServer implements AsyncDisposable {
 
   #cancel(id: string, delivery: Delivery): undefined {
     void delivery.settle('accept');
-    const running = this.#calls.get(id);
-    if (running === undefined) this.#cancelled.add(id);
-    else running.cancel(new MessagingError('CLOSED', 'the caller gave up'));
+    const gone = new MessagingError('CLOSED', 'the caller gave up');
+    if (!this.#server.cancel(id, gone)) this.#cancelled.add(id);
   }
 
   async #run(request: Request, deadline: number | undefined, cancellation: Cancellation): Promise<Outcome> {
-    this.#calls.set(request.id, cancellation);
     const info = new Info(request, deadline, cancellation);
     const beat = this.#heartbeats(request);
     try {
@@ -182,7 +179,6 @@ export class RPCServer implements AsyncDisposable {
     } finally {
       clearInterval(beat);
       info.stop();
-      this.#calls.delete(request.id);
     }
     return 'accept';
   }

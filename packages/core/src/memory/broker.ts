@@ -13,7 +13,7 @@ interface Binding {
 /** Exchanges, queues and bindings in a few maps: what the memory transports of one name share. */
 export class MemoryBroker {
   readonly #queues = new Map<string, MemoryQueue>();
-  /** By `multicast e/t` or `topic e`: who gets a copy. */
+  /** By `topic e`, or the address of another kind: who gets a copy besides the queue of that name. */
   readonly #bindings = new Map<string, Set<Binding>>();
   readonly #delays = new Set<NodeJS.Timeout>();
 
@@ -81,7 +81,7 @@ export class MemoryBroker {
   }
 
   #bind(source: Source, queue: MemoryQueue): void {
-    if (source.kind !== 'multicast' && source.kind !== 'topic') return;
+    if (sharedName(source) === queue.name || source.kind === 'reply') return;
     const key = source.kind === 'topic' ? `topic ${source.exchange}` : describe(source);
     const bindings = this.#bindings.get(key) ?? new Set();
     this.#bindings.set(key, bindings);
@@ -89,13 +89,12 @@ export class MemoryBroker {
   }
 
   #route(to: Address): MemoryQueue[] {
-    if (to.kind === 'multicast' || to.kind === 'topic') {
-      const bindings = this.#bindings.get(to.kind === 'topic' ? `topic ${to.exchange}` : describe(to)) ?? [];
-      const key = to.kind === 'topic' ? to.key : '';
-      return [...new Set([...bindings].filter(({ matches }) => matches(key)).map(({ queue }) => queue))];
-    }
-    const queue = this.#queues.get(describe(to));
-    return queue === undefined ? [] : [queue];
+    const named = to.kind === 'multicast' || to.kind === 'topic' ? undefined : this.#queues.get(describe(to));
+    const bindings = this.#bindings.get(to.kind === 'topic' ? `topic ${to.exchange}` : describe(to));
+    const queues = new Set(named === undefined ? [] : [named]);
+    const key = to.kind === 'topic' ? to.key : '';
+    for (const { matches, queue } of bindings ?? []) if (matches(key)) queues.add(queue);
+    return [...queues];
   }
 
   #deadLetter(entry: Entry, group: string | undefined): void {

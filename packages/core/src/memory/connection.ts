@@ -1,6 +1,7 @@
 import { type Address, describe } from '../address.ts';
 import type { DriverContext, SendOptions } from '../driver.ts';
 import { ClosedError, ConnectionError, OverloadedError, TimeoutError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
 import type { MemoryBroker } from './broker.ts';
 import type { Faulty } from './faults.ts';
 import type { MemorySubscription } from './subscription.ts';
@@ -27,6 +28,7 @@ export class MemoryConnection implements Faulty {
   #down: Error | undefined;
   #blocked: string | undefined;
   #closed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(broker: MemoryBroker, context: DriverContext, host: string, leave: () => void) {
     this.broker = broker;
@@ -34,6 +36,10 @@ export class MemoryConnection implements Faulty {
     this.#host = host;
     this.#leave = leave;
     this.#tellConnected();
+  }
+
+  get logger(): Logger {
+    return this.#context.logger;
   }
 
   get closed(): boolean {
@@ -131,8 +137,13 @@ export class MemoryConnection implements Faulty {
     for (const subscription of [...this.subscriptions]) subscription.queueDeleted(queue);
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  /** Always the same promise. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#closed = true;
     for (const { fail } of [...this.#line]) fail(new ClosedError('the transport'));
     for (const subscription of [...this.subscriptions]) await subscription.close();

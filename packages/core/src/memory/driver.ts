@@ -81,7 +81,8 @@ class MemoryDriver implements Driver {
 
   async send(to: Address, message: Message, options: SendOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
-    if (options.priority !== undefined) throw new UnsupportedError(this.name, 'message priorities');
+    if (options.priority !== undefined || options.retention?.maxPriority !== undefined)
+      throw new UnsupportedError(this.name, 'message priorities');
     if (options.unrouted === 'keep' && (to.kind === 'multicast' || to.kind === 'reply')) {
       throw new UnsupportedError(this.name, `keeping messages for ${describe(to)}`);
     }
@@ -109,6 +110,8 @@ class MemoryDriver implements Driver {
     if (options.retention?.maxPriority !== undefined) throw new UnsupportedError(this.name, 'message priorities');
     const [first] = from;
     if (first === undefined) throw new ConfigError('subscribe', 'no source to subscribe to');
+    if (from.length > 1 && from.some(({ kind }) => kind === 'reply'))
+      throw new ConfigError('subscribe', 'a reply source stands alone');
     await this.#connection.connected(options.signal);
     const sources = from.map((source) => this.#spaced(source));
     return new MemorySubscription(this.#connection, sources, first, receive, options);

@@ -48,6 +48,12 @@ export class MemoryQueue {
     return this.#consumers.length === 0 && this.#entries.length === 0;
   }
 
+  /** Whether it was made with other attributes than these. */
+  differsFrom(retention: Retention): boolean {
+    const names = new Set([...Object.keys(this.#retention), ...Object.keys(retention)]) as Set<keyof Retention>;
+    return [...names].some((name) => this.#retention[name] !== retention[name]);
+  }
+
   push(entry: Entry): void {
     entry.place = this.#places++;
     this.#entries.push(entry);
@@ -133,7 +139,8 @@ export class MemoryQueue {
   #delivery(entry: Entry, consumer: Consumer): Delivery {
     const { message, deliveryCount } = entry;
     return {
-      message,
+      // What a receiver does to its copy is not seen by another, nor by itself the next time.
+      message: { ...message, body: new Uint8Array(message.body) },
       to: consumer.to,
       redelivered: deliveryCount > 0,
       deliveryCount,

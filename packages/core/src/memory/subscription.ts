@@ -20,6 +20,7 @@ export class MemorySubscription implements Subscription {
   #consumer: Consumer | undefined;
   #paused = false;
   #stopped = false;
+  #mismatchLogged = false;
   #closing: Promise<void> | undefined;
   #end: (reason: Error | undefined) => void = () => {};
 
@@ -107,6 +108,10 @@ export class MemorySubscription implements Subscription {
       this.address.kind === 'reply'
         ? broker.queue(describe(this.address))
         : broker.queueFor(this.#from, group, retention);
+    if (!this.#mismatchLogged && this.#queue.differsFrom(retention ?? {})) {
+      this.#mismatchLogged = true;
+      this.#connection.logger.warn({ queue: this.#queue.name }, 'a queue with other attributes is used as it is');
+    }
     this.#consumer = { to: this.address, prefetch, receive: this.#receive, unsettled: new Set(), paused: this.#paused };
     this.#queue.attach(this.#consumer);
   }

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { stdout } from 'node:process';
+import { stderr, stdout } from 'node:process';
 import {
   type Notification,
   NotificationListener,
@@ -48,6 +48,8 @@ export async function listen({ words, options }: CommandLine): Promise<void> {
       endpoints: [{ ...endpoint, ...(eventType && { filter: { eventType } }) }],
       ...(pool !== undefined && { pool }),
     }).start();
+    // Standard output is for notifications alone.
+    stderr.write(`listening to ${topics.join(', ')}${pool === undefined ? '' : ` in the pool ${pool}`}\n`);
     await stopped();
   } finally {
     await transport.close();

@@ -1,0 +1,52 @@
+import { type Address, MessagingError, newId, type SendOptions, type Transport } from '@posthorn/core';
+
+const TRANSIENT: ReadonlySet<string> = new Set(['CONNECTION', 'UNKNOWN', 'TIMEOUT']);
+const IN_FLIGHT = 64;
+
+/** A message that its sender has a confirmation for. */
+export interface Confirmed {
+  readonly id: string;
+  /** How often its outcome was unknown, and it was sent again. */
+  readonly unknown: number;
+}
+
+/** Sends one message, again and again under the same id, until the broker confirms it. */
+export async function sendUntilConfirmed(
+  transport: Transport,
+  to: Address,
+  options: SendOptions = {},
+): Promise<Confirmed> {
+  const id = newId();
+  for (let unknown = 0; ; ) {
+    try {
+      await transport.send(
+        to,
+        { body: Buffer.from(id), messageId: id },
+        { confirm: true, persistent: true, unrouted: 'keep', timeoutMs: 5_000, ...options },
+      );
+      return { id, unknown };
+    } catch (error) {
+      if (!(error instanceof MessagingError) || !TRANSIENT.has(error.code)) throw error;
+      if (error.code === 'UNKNOWN') unknown++;
+    }
+  }
+}
+
+/** Sends so many, some at a time. `onConfirmed` is told how many are confirmed, at each. */
+export async function sendAllUntilConfirmed(
+  transport: Transport,
+  to: Address,
+  count: number,
+  onConfirmed: (confirmed: number) => void = () => {},
+): Promise<Confirmed[]> {
+  const confirmed: Confirmed[] = [];
+  let left = count;
+  const work = async (): Promise<void> => {
+    while (left-- > 0) {
+      confirmed.push(await sendUntilConfirmed(transport, to));
+      onConfirmed(confirmed.length);
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, work));
+  return confirmed;
+}

@@ -1,0 +1,2 @@
+export { describeDriver } from './describe-driver.ts';
+export type { Harness } from './harness.ts';
