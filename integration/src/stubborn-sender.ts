@@ -1,6 +1,9 @@
 import { type Address, MessagingError, newId, type SendOptions, type Transport } from '@posthorn/core';
 
-const TRANSIENT: ReadonlySet<string> = new Set(['CONNECTION', 'UNKNOWN', 'TIMEOUT']);
+/** Worth another try, and never written by the attempt that failed. */
+const NOT_WRITTEN: ReadonlySet<string> = new Set(['CONNECTION', 'TIMEOUT']);
+/** Worth another try, though the message may be there: a broker also refuses what a queue got whose node then went down. */
+const PERHAPS_WRITTEN: ReadonlySet<string> = new Set(['UNKNOWN', 'NOT_DELIVERED']);
 const IN_FLIGHT = 64;
 
 /** A message that its sender has a confirmation for. */
@@ -26,8 +29,11 @@ export async function sendUntilConfirmed(
       );
       return { id, unknown };
     } catch (error) {
-      if (!(error instanceof MessagingError) || !TRANSIENT.has(error.code)) throw error;
-      if (error.code === 'UNKNOWN') unknown++;
+      if (!(error instanceof MessagingError)) throw error;
+      if (PERHAPS_WRITTEN.has(error.code)) unknown++;
+      else if (!NOT_WRITTEN.has(error.code)) throw error;
+      // However fast attempts fail, the events that end the trouble get their turn.
+      await new Promise((resolve) => setImmediate(resolve));
     }
   }
 }

@@ -41,7 +41,8 @@ export interface Driver extends AsyncDisposable {
    *
    * The subscription survives reconnects; what was unsettled is delivered again, and settling the old delivery does
    * nothing. A `reply` source stands alone in its list, and does not survive: `ended` tells its loss, and who needs a
-   * reply address subscribes again.
+   * reply address subscribes again. Its deliveries may count as settled from the start, prefetch or not: nobody else could
+   * get them.
    */
   subscribe(
     from: readonly Source[],

@@ -1,3 +1,4 @@
+import { onAbort } from './abort.ts';
 import type { Address } from './address.ts';
 import type { Driver, Subscription } from './driver.ts';
 import { ClosedError, ConnectionError, OutcomeUnknownError, UnroutableError } from './errors.ts';
@@ -21,7 +22,7 @@ interface Waiter {
   readonly resolve: (message: Message) => void;
   readonly reject: (reason: unknown) => void;
   readonly timer: NodeJS.Timeout;
-  readonly onAbort: (() => void) | undefined;
+  readonly unlisten: () => void;
 }
 
 /**
@@ -81,9 +82,8 @@ export class Inbox {
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.fail(id, expectation.timeoutError()), timeoutMs);
-      const onAbort = signal === undefined ? undefined : (): void => this.fail(id, signal.reason);
-      if (onAbort !== undefined) signal?.addEventListener('abort', onAbort);
-      this.#waiters[id] = { expectation, resolve, reject, timer, onAbort };
+      const unlisten = onAbort(signal, () => this.fail(id, signal?.reason));
+      this.#waiters[id] = { expectation, resolve, reject, timer, unlisten };
       this.#size++;
     });
   }
@@ -170,7 +170,7 @@ export class Inbox {
     delete this.#waiters[id];
     this.#size--;
     clearTimeout(waiter.timer);
-    if (waiter.onAbort !== undefined) waiter.expectation.signal?.removeEventListener('abort', waiter.onAbort);
+    waiter.unlisten();
     return waiter;
   }
 }

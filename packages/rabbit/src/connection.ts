@@ -9,6 +9,7 @@ import {
   hostText,
   MessagingError,
   messageOf,
+  onAbort,
   type Status,
   type TransportUrl,
 } from '@posthorn/core';
@@ -113,16 +114,15 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const waiter = {
         resolve: (link: Link): void => {
-          signal?.removeEventListener('abort', abort);
+          unlisten();
           resolve(link);
         },
         reject,
       };
-      const abort = (): void => {
+      const unlisten = onAbort(signal, () => {
         this.#waiting.delete(waiter);
         reject(signal?.reason);
-      };
-      signal?.addEventListener('abort', abort, { once: true });
+      });
       this.#waiting.add(waiter);
     });
   }

@@ -11,6 +11,7 @@ import {
   newId,
   OutcomeUnknownError,
   OverloadedError,
+  onAbort,
   type SendOptions,
   TimeoutError,
   UnroutableError,
@@ -196,11 +197,10 @@ export class Sender {
       else this.#queue(item);
       if (item.state === 'done' || (item.state === 'written' && !item.confirm)) return;
       const timer = setTimeout(() => this.#expire(item, timeoutMs), timeoutMs);
-      const onAbort = (): void => this.#finish(item, signal?.reason);
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const unlisten = onAbort(signal, () => this.#finish(item, signal?.reason));
       item.forget = (): void => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
+        unlisten();
       };
     });
   }

@@ -27,6 +27,7 @@ describe('the options of the RabbitMQ driver', () => {
       declare: 'create',
       durability: 'durable',
       onMismatch: 'adopt',
+      overflow: 'reject',
       window: 1_024,
       lineMessages: 10_000,
       lineBytes: 64 * 1024 * 1024,

@@ -119,31 +119,37 @@ export class RPCClient<Api = UntypedApi> {
    * the request was written; `REMOTE` and registered classes for what the method threw; `NO_SUCH_METHOD`,
    * `UNSUPPORTED_VERSION`, `VERSION_CAP`, `MALFORMED`, `TOO_LARGE`, `CONNECTION`, `CLOSED`. With an aborted signal: its reason
    */
-  async call<M extends MethodName<Api>>(
+  call<M extends MethodName<Api>>(
     context: Context,
     method: M,
     ...[args, options]: Rest<Api, M, CallOptions>
   ): Promise<Result<Api, M>> {
-    if (this.#settings.fanout) throw new TargetError('a call has one answer: fanout is for casts');
-    return (await this.#invoke(this.#outgoing('call', context, method, args, options))) as Result<Api, M>;
+    return ignorable(this.#send('call', context, method, args, options) as Promise<Result<Api, M>>);
   }
 
   /** Sends a request whose result nobody waits for. Resolves when the broker has taken it. */
-  async cast<M extends MethodName<Api>>(
+  cast<M extends MethodName<Api>>(
     context: Context,
     method: M,
     ...[args, options]: Rest<Api, M, CallOptions>
   ): Promise<void> {
-    await this.#invoke(this.#outgoing('cast', context, method, args, options));
+    return ignorable(this.#send('cast', context, method, args, options) as Promise<void>);
   }
 
   /** A cast to every server of the topic. */
-  async fanout<M extends MethodName<Api>>(
+  fanout<M extends MethodName<Api>>(context: Context, method: M, ...rest: Rest<Api, M, CallOptions>): Promise<void> {
+    return this.prepare({ fanout: true }).cast(context, method, ...rest);
+  }
+
+  async #send(
+    kind: OutgoingCall['kind'],
     context: Context,
-    method: M,
-    ...rest: Rest<Api, M, CallOptions>
-  ): Promise<void> {
-    await this.prepare({ fanout: true }).cast(context, method, ...rest);
+    method: string,
+    args: unknown,
+    options?: CallOptions,
+  ): Promise<unknown> {
+    if (kind === 'call' && this.#settings.fanout) throw new TargetError('a call has one answer: fanout is for casts');
+    return await this.#invoke(this.#outgoing(kind, context, method, args, options));
   }
 
   #outgoing(
@@ -156,7 +162,8 @@ export class RPCClient<Api = UntypedApi> {
     if (typeof method !== 'string' || method === '') throw new ConfigError('method', 'expected a non-empty string');
     if (!this.canSendVersion()) throw new VersionCapError(this.#settings.version, this.#settings.versionCap ?? '');
     const scope = scopeOf(context);
-    checkDuration('timeoutMs', options.timeoutMs);
+    // No time left is a time-out, not a mistake.
+    if (!((options.timeoutMs ?? 1) <= 0)) checkDuration('timeoutMs', options.timeoutMs);
     const wanted = options.timeoutMs ?? this.#settings.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     // A cast is not bound to the call that it is made in: nobody waits for it.
     const end = kind === 'call' ? scope?.deadline : undefined;
@@ -343,6 +350,14 @@ function share(
   const profile = { ...profiles.call, ...codec.profiles?.call };
   return { transport, codec, profile, serializer, errors, layers, cancels: new RateLimit(CANCELS_PER_SECOND) };
 }
+
+/** A promise that its owner may leave alone: nobody who looks away wants his process to end. */
+function ignorable<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(ignore);
+  return promise;
+}
+
+function ignore(): void {}
 
 function checked(settings: ClientOverrides): ClientOverrides {
   checkTarget(settings);

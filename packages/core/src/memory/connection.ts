@@ -1,3 +1,4 @@
+import { onAbort } from '../abort.ts';
 import { type Address, describe } from '../address.ts';
 import type { DriverContext, SendOptions } from '../driver.ts';
 import { ClosedError, ConnectionError, OverloadedError, TimeoutError } from '../errors.ts';
@@ -82,7 +83,7 @@ export class MemoryConnection implements Faulty {
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (): void => {
-        signal?.removeEventListener('abort', onAbort);
+        unlisten();
         this.#line.delete(waiting);
       };
       const waiting: Waiting = {
@@ -96,8 +97,7 @@ export class MemoryConnection implements Faulty {
           reject(error);
         },
       };
-      const onAbort = (): void => waiting.fail(signal?.reason);
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const unlisten = onAbort(signal, () => waiting.fail(signal?.reason));
       this.#line.add(waiting);
       started?.(waiting.fail);
     });
