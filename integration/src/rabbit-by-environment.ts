@@ -4,7 +4,7 @@ import { probeRabbit } from './rabbit-probe.ts';
 
 /**
  * The broker that `<prefix>_URL` names (`rabbit://user:password@host:port/vhost`), its management API from
- * `<prefix>_API` (`http://host:port/api`, with the broker's credentials unless it brings its own).
+ * `<prefix>_API` (`http://host:port`, with the broker's credentials unless it brings its own).
  * Undefined when the variable is not set; rejects when nobody answers there.
  */
 export async function rabbitByEnvironment(prefix: string): Promise<RabbitBroker | undefined> {
@@ -37,7 +37,8 @@ function parse(url: string): RabbitAddress {
 
 function withCredentials(api: string, { user, password }: RabbitAddress): string {
   const url = new URL(api);
-  if (url.username) return api;
+  if (url.pathname === '/') url.pathname = '/api';
+  if (url.username) return url.href;
   url.username = encodeURIComponent(user);
   url.password = encodeURIComponent(password);
   return url.href;
