@@ -33,7 +33,8 @@ export function otherVersionPeer(
   return openPeer((socket) => socket.once('data', () => socket.end(header)).resume());
 }
 
-async function openPeer(greet: (socket: Socket) => void): Promise<FakePeer> {
+/** A peer that does with each connection what `greet` says. */
+export async function openPeer(greet: (socket: Socket) => void): Promise<FakePeer> {
   const sockets = new Set<Socket>();
   let accepted = 0;
   const server = createServer((socket) => {

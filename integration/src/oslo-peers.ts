@@ -171,7 +171,8 @@ export class OsloClient implements AsyncDisposable {
   }
 }
 
-function flags({ exchange, options = {}, allowModules = [] }: OsloOptions): string[] {
+/** The arguments that tell a peer of these options. */
+export function flags({ exchange, options = {}, allowModules = [] }: OsloOptions): string[] {
   return [
     ...(exchange === undefined ? [] : ['--exchange', exchange]),
     ...Object.entries(options).flatMap(([name, value]) => ['--option', `${name}=${value}`]),

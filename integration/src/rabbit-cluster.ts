@@ -49,7 +49,11 @@ export async function startRabbitCluster(size = 3): Promise<RabbitCluster | Skip
     url: `rabbit://guest:guest@${nodes.map(({ host, port }) => `${host}:${port}`).join(',guest:guest@')}/`,
     async leaderOf(queue, asked = nodes[0]) {
       const listed = await asked?.ctl('list_queues', '--silent', '--no-table-headers', 'name', 'leader');
-      const [, leader] = listed?.split('\n').map((line) => line.split('\t')).find(([name]) => name === queue) ?? [];
+      const [, leader] =
+        listed
+          ?.split('\n')
+          .map((line) => line.split('\t'))
+          .find(([name]) => name === queue) ?? [];
       return nodes[names.indexOf(leader ?? '')];
     },
     stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))),

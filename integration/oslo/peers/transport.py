@@ -1,4 +1,4 @@
-"""A configuration and an RPC transport from command line arguments."""
+"""A configuration and a transport from command line arguments."""
 
 import argparse
 
@@ -19,7 +19,7 @@ def parser(description):
     return it
 
 
-def open_transport(args, **overrides):
+def configure(args, **overrides):
     """Options must be set before the driver reads them, so they come before the transport."""
     conf = cfg.CONF  # the global one: parts of oslo.messaging (ping, metrics) read no other
     conf([], project='peer', default_config_files=[], default_config_dirs=[])
@@ -32,4 +32,14 @@ def open_transport(args, **overrides):
         conf.set_override(name, value, group=None if group in ('', 'DEFAULT') else group)
     for name, value in overrides.items():
         conf.set_override(name, value)
+    return conf
+
+
+def open_transport(args, **overrides):
+    """For RPC."""
+    conf = configure(args, **overrides)
     return oslo_messaging.get_rpc_transport(conf, url=args.url, allowed_remote_exmods=args.allow_module)
+
+
+def open_notification_transport(args):
+    return oslo_messaging.get_notification_transport(configure(args), url=args.url)

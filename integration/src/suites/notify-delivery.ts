@@ -116,7 +116,7 @@ export function describeDelivery(transport: TransportUnderTest): void {
   it('M-17: a notification that no endpoint wants is done with', async () => {
     await using lab = new NotifyLab(transport);
     const heard = new Heard();
-    const dead = await lab.deadLetters(`${lab.topic}.info`);
+    const dead = await lab.deadLetters(lab.defaultGroup('info'));
     await lab.listen([{ ...heard.endpoint, filter: { eventType: 'wanted' } }], { executor: serial() });
     const notifier = await lab.notifier();
     await notifier.info({}, 'other', {});
@@ -189,6 +189,8 @@ export function describeDelivery(transport: TransportUnderTest): void {
     for (let n = 0; n < 20; n++) await notifier.info({}, `event-${n}`, {});
     const heard = new Heard();
     await lab.listen([heard.endpoint], { retention, executor: serial() });
+    // No sooner: the fence would push out the oldest.
+    await heard.first(5);
     await notifier.info({}, 'fence', {});
     expect(await heard.before('fence')).to.deep.equal([15, 16, 17, 18, 19].map((n) => `event-${n}`));
   });

@@ -137,7 +137,7 @@ export function describeFailures(transport: TransportUnderTest): void {
 
   it('REQUEUE for ever never spins: the pauses grow, and the attempts end', async () => {
     await using lab = new NotifyLab(transport);
-    const dead = await lab.deadLetters(`${lab.topic}.info`);
+    const dead = await lab.deadLetters(lab.defaultGroup('info'));
     const times: number[] = [];
     const heard = new Heard(['info'], () => {
       times.push(performance.now());
@@ -172,7 +172,8 @@ export function describeFailures(transport: TransportUnderTest): void {
     it(`${what} (${wire().name}) is logged once with where it came from, dead-lettered, and blocks nothing`, async () => {
       await using lab = new NotifyLab(transport);
       const on = await lab.connect({ wire: wire() });
-      const dead = await lab.deadLetters(`${lab.topic}.info`, on);
+      const group = wire().name === 'native' ? lab.defaultGroup('info') : `${lab.topic}.info`;
+      const dead = await lab.deadLetters(group, on);
       const heard = new Heard();
       await lab.listen([heard.endpoint], { on, prefetch: 1 });
       const to = { kind: 'topic', exchange: on.wire.exchange, key: `${lab.topic}.info` } as const;
@@ -188,7 +189,7 @@ export function describeFailures(transport: TransportUnderTest): void {
       expect(logged[0]?.message).to.match(/^dead-lettered: /);
       expect(logged[0]?.fields).to.include({
         from: `topic ${on.wire.exchange}/${lab.topic}.info`,
-        group: `${lab.topic}.info`,
+        group,
         messageId: 'bad-1',
       });
       expect(dead).to.have.length(1);

@@ -54,6 +54,11 @@ export class NotifyLab extends Lab {
     }).start();
   }
 
+  /** The group of listeners without a pool, on the native wire. */
+  defaultGroup(priority: Priority): string {
+    return `posthorn/${this.topic}.${priority}`;
+  }
+
   /** Everything that reaches a group's dead letters from now on. */
   async deadLetters(group: string, on?: Transport): Promise<Delivery['message'][]> {
     const dead: Delivery['message'][] = [];

@@ -98,6 +98,27 @@ export function describePools(transport: TransportUnderTest): void {
     for (const heard of others) expect(await heard.before('fence')).to.deep.equal(['event']);
   });
 
+  it('the same topic in two exchanges reaches the default listeners of each alone, also what was told before them', async () => {
+    await using lab = new NotifyLab(transport);
+    const exchanges = ['nova', 'cinder'].map((name) => `${name}-${lab.topic}`);
+    const targets = exchanges.map((exchange) => [{ topic: 'notifications', exchange }]);
+    const tell = async (event: string): Promise<void> => {
+      for (const exchange of exchanges) {
+        const notifier = await lab.notifier({ exchange, topics: ['notifications'] });
+        for (let n = 0; n < 4; n++) await notifier.info({}, `${event} ${exchange}`, {});
+      }
+    };
+    await tell('before');
+    const heard = exchanges.map(() => new Heard());
+    for (const [n, { endpoint }] of heard.entries()) await lab.listen([endpoint], { targets: targets[n] ?? [] });
+    await tell('after');
+    for (const [n, exchange] of exchanges.entries())
+      expect(await heard[n]?.first(8)).to.deep.equal([
+        ...Array<string>(4).fill(`before ${exchange}`),
+        ...Array<string>(4).fill(`after ${exchange}`),
+      ]);
+  });
+
   it('the same topic in two exchanges reaches each pool from the exchange that it listens to', async () => {
     await using lab = new NotifyLab(transport);
     const exchanges = ['nova', 'cinder'].map((name) => `${name}-${lab.topic}`);

@@ -14,6 +14,8 @@ export interface Harness {
   restart?(): Promise<void>;
   /** Makes the broker refuse to read (memory alarm); returns how to end it. */
   block?(): Promise<() => Promise<void>>;
+  /** Troubles that cannot befall this broker, such as a lost connection where there is none: no cases are about them. */
+  readonly never?: readonly Ability[];
   /** Titles of cases known to fail; one that passes fails the run, so that the list stays true. */
   readonly knownGaps?: readonly string[];
 }

@@ -49,8 +49,10 @@ export class Suite {
     const driver = await this.#harness.connect(context);
     const { features } = driver;
     await driver.close();
-    for (const [test, { kinds = [], when = () => true }] of this.#cases) {
-      if (kinds.every((kind) => features.kinds.includes(kind)) && when(features)) continue;
+    const { never = [] } = this.#harness;
+    for (const [test, { kinds = [], when = () => true, harness = [] }] of this.#cases) {
+      const isPossible = !harness.some((ability) => never.includes(ability));
+      if (isPossible && kinds.every((kind) => features.kinds.includes(kind)) && when(features)) continue;
       this.#cases.delete(test);
       if (test.parent !== undefined) test.parent.tests = test.parent.tests.filter((other) => other !== test);
     }

@@ -90,6 +90,8 @@ export interface SendOptions {
   readonly delayMs?: number;
   /** 0 to 255, higher first, in queues that have `maxPriority`. */
   readonly priority?: number;
+  /** The group for which `keep` stores messages to a topic. Default: the one that bears the name of the key. */
+  readonly keepFor?: string;
   /** Attributes of the queue that `keep` creates. */
   readonly retention?: Retention;
   /** Give up after this long: 30,000 by default. */

@@ -66,8 +66,11 @@ interface Held extends Bagged {
   readonly redelivery: Redelivery | undefined;
   /** Ids that were started, as far as a second delivery of this message may reach. */
   readonly started: RecentIds;
-  readonly delivery: Delivery;
+  /** The newest one of the message. */
+  delivery: Delivery;
   readonly cancellation: Cancellation;
+  /** The work has ended, and is being settled. */
+  ended: boolean;
 }
 
 /**
@@ -149,9 +152,24 @@ export class Server {
     if (job === undefined) return;
     const started = this.#startedIds(delivery);
     if (job.id !== undefined && started.has(job.id)) return this.#skip(delivery, job, 'delivered before');
-    const held = { job, redelivery, started, delivery, cancellation: new Cancellation(), slot: 0 };
+    if (delivery.redelivered && this.#takeOver(job, delivery, redelivery)) return;
+    const held = { job, redelivery, started, delivery, cancellation: new Cancellation(), ended: false, slot: 0 };
     this.#waiting.add(held);
     void this.#submit(held);
+  }
+
+  /**
+   * A connection was lost under work that is settled after its end, and the broker delivers its message again: the work
+   * goes on, and its end settles the new delivery. The old one settles nothing any more.
+   */
+  #takeOver({ id }: Job, delivery: Delivery, redelivery: Redelivery | undefined): boolean {
+    if (id === undefined || this.#options.settle === 'first') return false;
+    const isSame = (held: Held): boolean => held.job.id === id && held.redelivery === redelivery && !held.ended;
+    const held = this.#running.find(isSame) ?? this.#waiting.find(isSame);
+    if (held === undefined) return false;
+    void held.delivery.settle('accept');
+    held.delivery = delivery;
+    return true;
   }
 
   /** What goes to one consumer of many is known to the whole connection; what each gets a copy of, to each alone. */
@@ -217,10 +235,11 @@ export class Server {
         }
       }
       const end = await job.run(cancellation);
+      held.ended = true;
       if (!first) await this.#settleAfter(held, end);
     } catch (error) {
       this.#transport.logger.error({ err: error, job: job.name }, 'a job failed outside its handler');
-      void delivery.settle('reject');
+      void held.delivery.settle('reject');
     } finally {
       this.#running.delete(held);
       if (this.#running.size === 0) this.#idle?.();

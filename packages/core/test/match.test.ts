@@ -4,14 +4,14 @@ import { matcher } from '../src/match.ts';
 
 /** The same rule said in another way: a regular expression over words that each end with a dot. */
 function reference(pattern: string, key: string): boolean {
-  const parts = pattern.split('.').map((word) => {
+  const parts = (pattern === '' ? [] : pattern.split('.')).map((word) => {
     if (word === '#') return '(?:[^.]*\\.)*';
     return word === '*' ? '[^.]*\\.' : `${word}\\.`;
   });
-  return new RegExp(`^${parts.join('')}$`).test(`${key}.`);
+  return new RegExp(`^${parts.join('')}$`).test(key === '' ? '' : `${key}.`);
 }
 
-const word = fc.constantFrom('a', 'b', 'c');
+const word = fc.constantFrom('a', 'b', 'c', '');
 const key = fc.array(word, { minLength: 1, maxLength: 5 }).map((words) => words.join('.'));
 const pattern = fc.array(fc.oneof(word, fc.constant('*'), fc.constant('#')), { minLength: 1, maxLength: 5 });
 

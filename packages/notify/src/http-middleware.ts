@@ -17,7 +17,8 @@ const URLS = /^(?:referer|location|content-location)$/i;
 
 /**
  * A middleware for node:http (and what is built like it) that tells of each request and its response: `http.request` and
- * `http.response`, with one id. Headers that carry credentials are left out. It never delays or breaks a request.
+ * `http.response`, with one id. Headers that carry credentials are left out; of the response, Node tells only those that
+ * were set before `writeHead`. It never delays or breaks a request.
  */
 export function httpNotifications(
   notifier: Notifier,

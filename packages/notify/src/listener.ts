@@ -159,7 +159,9 @@ export class NotificationListener implements AsyncDisposable {
       options: { group, ...(retention && { retention }) },
       redelivery: new Redelivery(transport, group, retry),
     });
-    return pool === undefined ? sources.map((source) => lane([source], source.pattern)) : [lane(sources, pool)];
+    return pool === undefined
+      ? sources.map((source) => lane([source], this.#codec.defaultGroup(source.exchange, source.pattern)))
+      : [lane(sources, pool)];
   }
 
   #open(delivery: Delivery): Job {

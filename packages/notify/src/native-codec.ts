@@ -37,6 +37,9 @@ export function nativeNotifyCodec(contents: readonly ContentCodec[]): NotifyCode
       };
     },
 
+    // Topics of two exchanges share nothing.
+    defaultGroup: (exchange, key) => `${exchange}/${key}`,
+
     decode(message) {
       const { headers = {}, messageId, contentType } = message;
       if (messageId === undefined) throw new MalformedError('a notification without a message id');

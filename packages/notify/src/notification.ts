@@ -22,6 +22,8 @@ export interface Notification {
 export interface NotifyCodec {
   encode(notification: Notification): Message;
   decode(message: Message): Notification;
+  /** The group of listeners without a pool, to what an exchange gets under that key. */
+  defaultGroup(exchange: string, key: string): string;
 }
 
 declare module '@posthorn/core' {

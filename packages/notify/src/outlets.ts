@@ -59,9 +59,11 @@ export function messaging(): Outlet {
         ...(signal && { signal }),
       };
       await Promise.all(
-        topics.map((topic) =>
-          transport.send({ kind: 'topic', exchange, key: `${topic}.${notification.priority}` }, message, options),
-        ),
+        topics.map((topic) => {
+          const key = `${topic}.${notification.priority}`;
+          const keepFor = codec.defaultGroup(exchange, key);
+          return transport.send({ kind: 'topic', exchange, key }, message, { ...options, keepFor });
+        }),
       );
     },
   };

@@ -31,6 +31,8 @@ export function osloNotify(format: NotificationFormat, strict: boolean): NotifyC
       return { ...sealed, headers: strict ? {} : { ...headers }, ...(!strict && { messageId: unique }) };
     },
 
+    defaultGroup: (_exchange, key) => key,
+
     decode(message) {
       const inner = unseal(message);
       const priority = parsePriority(inner['priority']);

@@ -47,7 +47,7 @@ export interface OsloTopology {
     from: readonly Source[],
     options: { readonly group?: string | undefined; readonly retention?: Retention | undefined },
   ): Intake;
-  kept(to: Address, retention: Retention | undefined): Intake;
+  kept(to: Address, options?: { readonly retention?: Retention | undefined }): Intake;
   readonly priority: number;
   readonly persistent: boolean;
   readonly keepsAlways: boolean;

@@ -1,6 +1,7 @@
 import { MalformedError, type Message } from '@posthorn/core';
 import type { Incoming, Reply, Request } from '@posthorn/rpc';
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { osloRPC } from '../src/rpc-codec.ts';
 import { enveloped, innerOf, requestOf } from './support.ts';
 
@@ -58,6 +59,24 @@ describe('an oslo request', () => {
     const { problem, deliveryId, ...received } = requestIn(codec.encodeRequest(sent));
     expect(received).to.deep.equal(sent);
     expect({ problem, deliveryId }).to.deep.equal({ problem: undefined, deliveryId: sent.id });
+  });
+
+  it('comes back as it was, whatever its arguments and its context hold', () => {
+    // Integers that a number cannot hold come back as big ones, and JSON has no negative zero.
+    const json = fc.json().filter((text) => !/(?<![\d.])\d{16,}(?![\d.])/.test(text));
+    const values = fc.dictionary(
+      fc.string(),
+      json.map((text) => JSON.parse(text.replace(/-0(?![\d.])/g, '0'))),
+    );
+    const optional = fc.option(fc.string({ minLength: 1 }), { nil: undefined });
+    fc.assert(
+      fc.property(values, values, optional, optional, (args, context, namespace, replyTo) => {
+        const sent = requestOf({ args, context, namespace, replyTo });
+        const received = requestIn(codec.encodeRequest(sent));
+        expect([received.args, received.context]).to.deep.equal([sent.args, sent.context]);
+        expect([received.namespace, received.replyTo]).to.deep.equal([namespace, replyTo]);
+      }),
+    );
   });
 
   it('asks for signs of life in whole seconds, at least two', () => {

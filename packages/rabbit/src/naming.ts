@@ -40,12 +40,12 @@ export function modernTopology(durability: 'durable' | 'quorum'): Topology {
         bindings: from.flatMap(bindingsOf),
       };
     },
-    kept(to, retention): Intake {
+    kept(to, { retention, keepFor } = {}): Intake {
       if (to.kind === 'multicast' || to.kind === 'reply')
         throw new UnsupportedError('rabbit', `keeping messages for a ${to.kind} address`);
       const { exchange, key } = route(to);
       // Not bound: it would go on to fill when others listen and nobody reads it. Its listeners bind it.
-      if (to.kind === 'topic') return { queue: shared(encode(to.key), retention), bindings: [] };
+      if (to.kind === 'topic') return { queue: shared(encode(keepFor ?? to.key), retention), bindings: [] };
       return { queue: shared(key, retention), bindings: exchange === undefined ? [] : [{ exchange, key }] };
     },
   };

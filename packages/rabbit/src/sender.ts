@@ -27,6 +27,8 @@ import type { Intake, Route, Topology } from './topology.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const REOPEN_MS = 100;
+/** Channels are renewed after refusals, but no sooner than this after they were opened. */
+const RENEW_MS = 500;
 const NO_HEADERS = {};
 
 /** One message on its way to the broker. */
@@ -62,6 +64,9 @@ interface Outlet {
   readonly unconfirmed: Set<Item>;
   /** Those of them that may come back, by message id and destination: one message may go to several. */
   readonly mandatory: Map<string, Item>;
+  /** New channels are on their way, or have come; what was written here is still confirmed here. */
+  renewing: boolean;
+  retired: boolean;
 }
 
 /**
@@ -80,6 +85,7 @@ export class Sender {
   #quiet: (() => void) | undefined;
   #closed = false;
   #reopen: NodeJS.Timeout | undefined;
+  #renewal: NodeJS.Timeout | undefined;
 
   constructor(connection: Connection, settings: RabbitSettings, context: DriverContext) {
     this.#connection = connection;
@@ -130,10 +136,10 @@ export class Sender {
     body: Uint8Array,
     options: SendOptions & { readonly timeoutMs: number },
   ): Promise<void> {
-    const { delayMs, retention, timeoutMs, signal } = options;
+    const { delayMs, timeoutMs, signal } = options;
     const deadline = performance.now() + timeoutMs;
     const target = topology.route(to);
-    const intake = delayMs === undefined ? topology.kept(to, retention) : delayIntake(target, delayMs);
+    const intake = delayMs === undefined ? topology.kept(to, options) : delayIntake(target, delayMs);
     const [binding] = intake.bindings;
     const first: Route = delayMs === undefined ? target : { exchange: binding?.exchange, key: target.key };
     // A queue that is not bound gets only what nobody else did.
@@ -184,8 +190,9 @@ export class Sender {
         route,
         properties,
         body: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
-        // A message that must be kept is only known to have arrived once the broker says so.
-        confirm: confirm || unrouted === 'keep' || delayMs !== undefined,
+        // A message that must be kept is only known to have arrived once the broker says so. What a quorum queue refuses
+        // (see `#renew`) would else be lost without a word.
+        confirm: confirm || unrouted === 'keep' || delayMs !== undefined || this.#isForQuorum(to),
         beforeWrite: options.beforeWrite,
         resolve,
         reject,
@@ -203,6 +210,10 @@ export class Sender {
         unlisten();
       };
     });
+  }
+
+  #isForQuorum({ kind }: Address): boolean {
+    return this.#settings.durability === 'quorum' && (kind === 'anycast' || kind === 'unicast');
   }
 
   #expire(item: Item, timeoutMs: number): void {
@@ -293,11 +304,12 @@ export class Sender {
 
   #confirmed(outlet: Outlet, item: Item, error: Error | null): void {
     outlet.unconfirmed.delete(item);
+    if (isRefusal(error)) this.#renew(outlet);
+    if (outlet.retired && outlet.unconfirmed.size === 0) closeQuietly(outlet.link, outlet.confirmed);
     const { route, properties } = item;
     const sending = sendingOf(properties.messageId, route.exchange?.name ?? '', route.key);
     if (properties.mandatory && outlet.mandatory.get(sending) === item) outlet.mandatory.delete(sending);
-    if (error?.message === 'message nacked')
-      this.#finish(item, new DeliveryError(`${describe(item.to)}: the broker refused the message`));
+    if (isRefusal(error)) this.#finish(item, new DeliveryError(`${describe(item.to)}: the broker refused the message`));
     else if (error !== null && error !== undefined) this.#finish(item, this.#lostOf(item, outlet.link.down ?? error));
     else this.#finish(item, item.returned ? new UnroutableError(describe(item.to), item.to) : undefined);
     this.#drain();
@@ -333,6 +345,8 @@ export class Sender {
         confirmed,
         unconfirmed: new Set(),
         mandatory: new Map(),
+        renewing: false,
+        retired: false,
       };
       plain.on('return', (message) => this.#returned(message));
       confirmed.on('return', ({ fields, properties: { messageId } }) => {
@@ -340,6 +354,7 @@ export class Sender {
         if (item !== undefined) item.returned = true;
       });
       if (link.down !== undefined) return;
+      this.#retire(this.#outlet);
       this.#outlet = outlet;
       this.#drain();
     } catch (error) {
@@ -347,6 +362,26 @@ export class Sender {
       this.#context.logger.error({ err: error }, 'cannot open the channels to publish on');
       link.destroy();
     }
+  }
+
+  /**
+   * New channels, while what was written on the old ones is confirmed there. RabbitMQ 3.10 asks the former leader of a
+   * quorum queue when a channel first publishes to it: if that node has just died, the channel refuses (a confirmed
+   * message) or drops (any other) whatever is for that queue until the node is back.
+   */
+  #renew(outlet: Outlet): void {
+    if (this.#outlet !== outlet || outlet.renewing) return;
+    outlet.renewing = true;
+    this.#renewal = setTimeout(() => {
+      if (this.#outlet === outlet) void this.#open(outlet.link);
+    }, RENEW_MS);
+  }
+
+  #retire(outlet: Outlet | undefined): void {
+    if (outlet === undefined) return;
+    outlet.retired = true;
+    closeQuietly(outlet.link, outlet.plain);
+    if (outlet.unconfirmed.size === 0) closeQuietly(outlet.link, outlet.confirmed);
   }
 
   /** The broker closed a channel of ours, while the connection lives: an exchange has gone, or a permission. */
@@ -372,6 +407,7 @@ export class Sender {
 
   #down(error: Error): void {
     clearTimeout(this.#reopen);
+    clearTimeout(this.#renewal);
     const outlet = this.#outlet;
     this.#outlet = undefined;
     for (const item of outlet?.unconfirmed ?? []) this.#finish(item, this.#lostOf(item, error));
@@ -426,6 +462,10 @@ export class Sender {
   }
 }
 
+function isRefusal(error: Error | null): boolean {
+  return error?.message === 'message nacked';
+}
+
 function keptOn(kept: WeakMap<Link, Map<string, Kept>>, link: Link): Map<string, Kept> {
   const known = kept.get(link) ?? new Map<string, Kept>();
   kept.set(link, known);
@@ -437,7 +477,9 @@ function propertiesOf(
   message: Message,
   { unrouted, confirm, persistent, delayMs, priority = topology.priority }: SendOptions,
 ): Publish {
-  const queued = unrouted === 'keep' || delayMs !== undefined;
+  // Where the queue was declared before, a message without an id is sent as it is: it could not be recognised.
+  const isDeclared = topology.keepsAlways === true && message.messageId === undefined;
+  const queued = (unrouted === 'keep' && !isDeclared) || delayMs !== undefined;
   const mandatory = unrouted === 'fail' || queued;
   return {
     contentType: message.contentType,

@@ -33,6 +33,8 @@ interface Live {
   readonly link: Link;
   readonly channel: Channel;
   readonly queue: Intake['queue'];
+  /** An exclusive reply queue is lost with its reader, and so are those who wait: an acknowledgement would save nothing. */
+  readonly noAck: boolean;
   consumerTag: string | undefined;
   open: boolean;
 }
@@ -226,7 +228,8 @@ export class RabbitSubscription implements Subscription {
     const { prefetch = DEFAULT_PREFETCH } = this.#options;
     const made: { current?: Live } = {};
     const channel = await link.channel('plain', (error) => this.#channelClosed(made.current, error));
-    const live: Live = { link, channel, queue: intake.queue, consumerTag: undefined, open: true };
+    const noAck = this.#isReply && intake.queue.exclusive;
+    const live: Live = { link, channel, queue: intake.queue, noAck, consumerTag: undefined, open: true };
     made.current = live;
     try {
       await declareIntake(link, channel, intake, { declare: this.#settings.declare, adopt });
@@ -266,8 +269,7 @@ export class RabbitSubscription implements Subscription {
       if (message === null) this.#cancelled(live);
       else if (live.open) this.#receive(this.#delivery(live, message));
     };
-    // A reply queue is lost with its reader, and so are those who wait: an acknowledgement would save nothing.
-    const consuming = channel.consume(queue.name, receive, { noAck: this.#isReply });
+    const consuming = channel.consume(queue.name, receive, { noAck: live.noAck });
     const { consumerTag } = await link.guard(consuming, `consuming from queue ${queue.name}`);
     live.consumerTag = consumerTag;
   }
@@ -307,7 +309,7 @@ export class RabbitSubscription implements Subscription {
 
   #delivery(live: Live, incoming: Incoming): Delivery {
     const { fields, properties } = incoming;
-    let settled = this.#isReply ? SETTLED : undefined;
+    let settled = live.noAck ? SETTLED : undefined;
     const delivery: Writable<Delivery> = {
       message: messageOf(incoming),
       to: this.#to,

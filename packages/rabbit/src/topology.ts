@@ -48,7 +48,10 @@ export interface Topology {
    * The queue that keeps messages for an address that nobody listens to yet. Without bindings it is sent to by its name,
    * and gets only what came back.
    */
-  kept(to: Address, retention: Retention | undefined): Intake;
+  kept(
+    to: Address,
+    options?: { readonly retention?: Retention | undefined; readonly keepFor?: string | undefined },
+  ): Intake;
   /** The priority property of messages that ask for none. */
   readonly priority?: number;
   /** Declare the queue of `kept` before the first message that must be kept, and not only when nobody listens. */

@@ -1,7 +1,7 @@
 import type { Address, Source } from '@posthorn/core';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { modernTopology } from '../src/naming.ts';
+import { delayIntake, modernTopology } from '../src/naming.ts';
 import type { Route } from '../src/topology.ts';
 
 const topology = modernTopology('durable');
@@ -85,6 +85,43 @@ describe('the names on RabbitMQ', () => {
       'x-dead-letter-exchange': '',
       'x-dead-letter-routing-key': 'd%2Fl',
     });
+  });
+
+  it('what waits for the listeners of a topic is in the queue of their group, which is not bound', () => {
+    const topic: Address = { kind: 'topic', exchange: 'e', key: 'a.b' };
+    for (const [options, name] of [
+      [{}, 'a.b'],
+      [{ keepFor: 'e/a.b' }, 'e%2Fa.b'],
+    ] as const) {
+      const { queue, bindings } = topology.kept(topic, options);
+      expect([queue.name, bindings]).to.deep.equal([name, []]);
+      const group = options.keepFor ?? 'a.b';
+      expect(queue).to.deep.equal(topology.intake([{ kind: 'topic', exchange: 'e', pattern: 'a.b' }], { group }).queue);
+      expect(topology.route({ kind: 'group', name: group }).key).to.equal(name);
+    }
+  });
+
+  it('delays are rounded up to two digits, and go on to the exchange they are for', () => {
+    const to = topology.route({ kind: 'group', name: 'g' });
+    for (const [delayMs, ttl] of [
+      [0, 1],
+      [0.5, 1],
+      [7, 7],
+      [99, 99],
+      [101, 110],
+      [1_000, 1_000],
+      [1_234, 1_300],
+      [99_001, 100_000],
+    ])
+      expect(delayIntake(to, delayMs ?? 0).queue.arguments, `${delayMs}`).to.deep.equal({
+        'x-message-ttl': ttl,
+        'x-dead-letter-exchange': '',
+      });
+    const topic = delayIntake(topology.route({ kind: 'topic', exchange: 'e', key: 'k' }), 50);
+    expect(topic.queue.arguments).to.include({ 'x-dead-letter-exchange': 'e' });
+    expect(topic.bindings).to.deep.equal([
+      { exchange: { name: 'delay/50/e', type: 'fanout', durable: true, autoDelete: false }, key: '' },
+    ]);
   });
 
   it('a name above 255 bytes is a CONFIG error', () => {

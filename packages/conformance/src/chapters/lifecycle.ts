@@ -2,7 +2,7 @@ import type { Delivery, Subscription } from '@posthorn/core';
 import { expect } from 'chai';
 import { Box } from '../box.ts';
 import { outcomeOf } from '../kit.ts';
-import { anycast, name, numbered, pattern, textOf, topic } from '../messages.ts';
+import { anycast, multicast, numbered, textOf } from '../messages.ts';
 import type { Suite } from '../suite.ts';
 
 const HOLD = { settle: 'hold' } as const;
@@ -10,6 +10,7 @@ const HOLD = { settle: 'hold' } as const;
 /** Born connected, and ended by close. */
 export function lifecycle(suite: Suite): void {
   const test = suite.cases({ kinds: ['anycast'] });
+  const both = suite.cases({ kinds: ['anycast', 'multicast'] });
 
   test('is born connected, and says so first', async (kit) => {
     const { driver, statuses } = await kit.connect();
@@ -50,9 +51,9 @@ export function lifecycle(suite: Suite): void {
     expect(await outcomeOf(driver.subscribe([anycast()], () => {}))).to.equal('CLOSED');
   });
 
-  test('ends its subscriptions when it closes', async (kit) => {
+  both('ends its subscriptions when it closes', async (kit) => {
     const driver = await kit.driver();
-    const boxes = [await kit.open(driver, anycast()), await kit.open(driver, pattern(name('e'), '#'))];
+    const boxes = [await kit.open(driver, anycast()), await kit.open(driver, multicast())];
     await driver.close();
     for (const { subscription } of boxes) expect(await subscription.ended).to.equal(undefined);
     for (const { subscription } of boxes) await subscription.close();
@@ -117,12 +118,12 @@ export function lifecycle(suite: Suite): void {
     expect(await outcomeOf(driver.subscribe([], () => {}))).to.equal('CONFIG');
   });
 
-  test('delivers what is sent from the moment a subscription resolved', async (kit) => {
+  both('delivers what is sent from the moment a subscription resolved', async (kit) => {
     const [sender, receiver] = [await kit.driver(), await kit.driver()];
     for (let round = 0; round < 10; round++) {
-      const exchange = name('e');
-      const box = await kit.open(receiver, pattern(exchange, '#'));
-      await kit.send(sender, topic(exchange, 'k'), 'x', { confirm: false });
+      const to = multicast();
+      const box = await kit.open(receiver, to);
+      await kit.send(sender, to, 'x', { confirm: false });
       expect(await box.textsOf(1)).to.deep.equal(['x']);
     }
   });
@@ -160,14 +161,13 @@ export function lifecycle(suite: Suite): void {
     expect(await box.textsOf(1)).to.deep.equal(['x']);
   });
 
-  test('delivers nothing while paused, keeps what comes, and delivers it when resumed', async (kit) => {
+  both('delivers nothing while paused, keeps what comes, and delivers it when resumed', async (kit) => {
     const driver = await kit.driver();
-    const exchange = name('e');
-    const paused = await kit.open(driver, pattern(exchange, '#'));
-    const fence = await kit.open(driver, pattern(exchange, '#'));
+    const to = multicast();
+    const [paused, fence] = [await kit.open(driver, to), await kit.open(driver, to)];
     await paused.subscription.pause();
     const texts = numbered(5);
-    await kit.sendAll(driver, topic(exchange, 'k'), texts);
+    await kit.sendAll(driver, to, texts);
     await fence.first(5);
     expect(paused.texts).to.deep.equal([]);
     await paused.subscription.resume();

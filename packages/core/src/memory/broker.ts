@@ -18,19 +18,23 @@ export class MemoryBroker {
   readonly #delays = new Set<NodeJS.Timeout>();
 
   /** Puts the message into every queue it is meant for. Returns false when there is none. */
-  send(to: Address, message: Message, { delayMs, unrouted, retention }: SendOptions): boolean {
+  send(to: Address, message: Message, { delayMs, unrouted, keepFor, retention }: SendOptions): boolean {
     // `slice` of a Buffer would be a view of the sender's memory.
     const copy: Message = { ...message, body: new Uint8Array(message.body) };
     if (delayMs !== undefined) {
       const timer = setTimeout(() => {
         this.#delays.delete(timer);
-        this.send(to, copy, { ...(unrouted && { unrouted }), ...(retention && { retention }) });
+        this.send(to, copy, {
+          ...(unrouted && { unrouted }),
+          ...(keepFor !== undefined && { keepFor }),
+          ...(retention && { retention }),
+        });
       }, delayMs);
       this.#delays.add(timer);
       return true;
     }
     const queues = this.#route(to);
-    if (queues.length === 0 && unrouted === 'keep') queues.push(this.queue(defaultQueue(to), retention));
+    if (queues.length === 0 && unrouted === 'keep') queues.push(this.queue(defaultQueue(to, keepFor), retention));
     const expiresAt = message.ttlMs === undefined ? undefined : performance.now() + message.ttlMs;
     for (const queue of queues) queue.push({ message: copy, expiresAt, deliveryCount: 0 });
     return queues.length > 0;
@@ -102,9 +106,9 @@ export class MemoryBroker {
   }
 }
 
-/** The queue that `keep` makes: for a topic the group named as the key. */
-function defaultQueue(to: Address): string {
-  return to.kind === 'topic' ? `group ${to.key}` : describe(to);
+/** The queue that `keep` makes. */
+function defaultQueue(to: Address, keepFor: string | undefined): string {
+  return to.kind === 'topic' ? `group ${keepFor ?? to.key}` : describe(to);
 }
 
 /** The name of a queue that subscribers share, or undefined where each has its own. */
