@@ -119,17 +119,20 @@ describe('RabbitMQ: work that is cut short', () => {
       await serveBoth(serving, topic, (id) => void runs.set(id, (runs.get(id) ?? 0) + 1));
       const client = new RPCClient(transport, { target: { topic } });
       const notifier = new Notifier(transport, { publisherId: 'test', topics: [topic] });
+      const send = (id: string): Promise<void> =>
+        kind === 'call' ? client.cast({}, 'run', { id }) : notifier.info({}, 'told', id);
       for (let cut = 0; cut < CUTS; cut++) {
         await waitFor('the server', () => serving.status.state === 'connected');
         const cutting = proxy.cutWhen(isAck, { withhold: true });
-        const id = `cut ${cut}`;
-        if (kind === 'call') await client.cast({}, 'run', { id });
-        else await notifier.info({}, 'told', id);
+        await send(`cut ${cut}`);
         await cutting;
-        await waitFor(id, () => runs.has(id));
+        await waitFor('the work', () => runs.has(`cut ${cut}`));
       }
+      // What is delivered again comes before what is new.
+      await send('fence');
+      await waitFor('the last of it', () => runs.has('fence'));
       await settled();
-      expect([...runs.values()]).to.deep.equal(Array(CUTS).fill(1));
+      expect([...runs.values()]).to.deep.equal(Array(CUTS + 1).fill(1));
       expect(serving.health().reconnects).to.equal(CUTS);
       const skipped = logger.lines.filter(({ message }) => message === 'skipped').length;
       expect(skipped, 'redeliveries that were recognised').to.be.above(0);
