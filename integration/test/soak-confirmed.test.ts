@@ -23,7 +23,11 @@ describe('RabbitMQ: confirmed messages', () => {
     this.timeout(120_000);
     await using proxy = await TcpProxy.open(broker);
     const url = `${rabbitUrl(broker, { port: proxy.port })}?reconnectMinMs=5&reconnectMaxMs=200`;
-    await using sending = await connectQuietly(url);
+    let sent = 0;
+    const sentAtLosses: number[] = [];
+    await using sending = await connectQuietly(url, {
+      onStatus: ({ state }) => void (state === 'disconnected' && sentAtLosses.push(sent)),
+    });
     await using receiving = await connectQuietly(url);
     const mailbox = { kind: 'mailbox', name: `soak-${newId()}` } as const;
     const arrivals = await Arrivals.open(receiving, mailbox);
@@ -31,7 +35,6 @@ describe('RabbitMQ: confirmed messages', () => {
     const every = Math.floor(MESSAGES / (KILLS + 1));
     let kills = 0;
     let restarted = Promise.resolve();
-    let sent = 0;
     const sentAtRestarts: number[] = [];
     const restart = async (): Promise<void> => {
       await broker.restart();
@@ -40,7 +43,8 @@ describe('RabbitMQ: confirmed messages', () => {
     const confirmed = await sendAllUntilConfirmed(sending, mailbox, MESSAGES, (count) => {
       sent = count;
       if (RESTARTS.includes(count)) restarted = restarted.then(restart);
-      if (count % every === Math.floor(every / 2) && kills < KILLS) {
+      // Not where the restarts are.
+      if (count % every === Math.floor(0.75 * every) && kills < KILLS) {
         kills++;
         proxy.reset();
       }
@@ -62,6 +66,8 @@ describe('RabbitMQ: confirmed messages', () => {
       unknown,
       duplicates,
       markedRedelivered: marked,
+      sentAtRestarts,
+      sentAtLosses,
       reconnects: sending.health().reconnects,
     });
     await broker.api.deleteQueue(mailbox.name);
