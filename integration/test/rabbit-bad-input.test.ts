@@ -174,7 +174,7 @@ describe('RabbitMQ: bad input from peers', () => {
         });
       }
 
-      it('leaves nothing unsettled', async () => {
+      it('immunity 6: leaves nothing unsettled', async () => {
         await waitFor('an empty queue', async () => {
           const info = await broker.api.queue(queue);
           return info?.messages_unacknowledged === 0 && info.messages_ready === 0 && info.consumers === 1;

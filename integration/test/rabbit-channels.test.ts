@@ -59,7 +59,7 @@ describe('RabbitMQ: channels that the broker closes', () => {
     expectSameConnection(transport);
   });
 
-  it('a cast to a deleted exchange has an unknown outcome, and calls that are pending elsewhere get their replies', async () => {
+  it('immunity 2: a cast to a deleted exchange has an unknown outcome, and calls that are pending elsewhere get their replies', async () => {
     await using transport = await connectQuietly(vhost.url);
     const { client, release, hanging } = await serve(transport, 'alive');
     const doomed = await serve(transport, 'doomed');
@@ -78,7 +78,7 @@ describe('RabbitMQ: channels that the broker closes', () => {
     ['e/t', (client: RPCClient) => client],
     ['e/t/one', (client: RPCClient) => client.prepare({ server: 'one' })],
   ] as const) {
-    it(`the queue ${queue} deleted under its consumer is made again`, async () => {
+    it(`immunity 12: the queue ${queue} deleted under its consumer is made again`, async () => {
       await using transport = await connectQuietly(vhost.url);
       const { client } = await serve(transport, 'e');
       const prepared = prepare(client);
@@ -89,7 +89,7 @@ describe('RabbitMQ: channels that the broker closes', () => {
     });
   }
 
-  it('a deleted reply queue: pending calls are told at once that their outcome is unknown, and the next call works', async () => {
+  it('immunity 5: a deleted reply queue: pending calls are told at once that their outcome is unknown, and the next call works', async () => {
     await using transport = await connectQuietly(`${vhost.url}?wire=oslo`); // whose reply queues are not exclusive
     const { client, release, hanging } = await serve(transport, 'e');
     const calls = Array.from({ length: 10 }, () => rejection(client.call({}, 'hang', {})));

@@ -89,7 +89,7 @@ describe('RabbitMQ: connecting in vain', () => {
   it('a plain port asked for TLS fails with CONNECTION, for nothing was verified', () =>
     expectFailure(rabbitUrl(broker, { password: SECRET }).replace('rabbit:', 'rabbits:'), 'CONNECTION'));
 
-  it('a peer that drips bytes does not stretch connectTimeoutMs', async () => {
+  it('immunity 4: a peer that drips bytes does not stretch connectTimeoutMs', async () => {
     await using proxy = await TcpProxy.open(broker);
     proxy.latencyMs = 300; // each answer comes within the limit, all of them together do not
     const begun = performance.now();
@@ -97,7 +97,7 @@ describe('RabbitMQ: connecting in vain', () => {
     expect(performance.now() - begun).to.be.within(690, 1_200);
   });
 
-  it('a credentials callback that never answers fails with CONNECTION within connectTimeoutMs', async () => {
+  it('immunity 4: a credentials callback that never answers fails with CONNECTION within connectTimeoutMs', async () => {
     const credentials = (): Promise<never> => new Promise(() => {});
     const begun = performance.now();
     const error = await rejection(connectQuietly(broker.url, { rabbit: { credentials, connectTimeoutMs: 300 } }));

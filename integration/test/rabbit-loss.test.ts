@@ -118,7 +118,7 @@ describe('RabbitMQ: lost connections', () => {
     await client.cast({}, 'run', { name: 'cast' });
   }
 
-  it('R-01: 100 pending calls are told that their outcome is unknown when the connection is reset, and all works again', async () => {
+  it('R-01, immunity 5: 100 pending calls are told that their outcome is unknown when the connection is reset, and all works again', async () => {
     await using pair = await openPair();
     const calls = await hang(pair);
     const begun = performance.now();
@@ -167,7 +167,7 @@ describe('RabbitMQ: lost connections', () => {
     await waitFor('both to be disconnected', () => transports.every(({ status }) => status.state === 'disconnected'));
   }
 
-  it('calls and casts made without a connection wait for it, and those whose time is up are never written', async () => {
+  it('immunity 9: calls and casts made without a connection wait for it, and those whose time is up are never written', async () => {
     await using pair = await openPair('reconnectMaxMs=200');
     const { client, slow, proxy } = pair;
     await takeDown(pair);
@@ -206,7 +206,7 @@ describe('RabbitMQ: lost connections', () => {
     expect(slow.executed).to.deep.equal(['marker']);
   });
 
-  it('the line of casts that wait for the connection is bounded: one more fails with OVERLOADED', async () => {
+  it('immunity 9: the line of casts that wait for the connection is bounded: one more fails with OVERLOADED', async () => {
     await using pair = await openPair('reconnectMaxMs=200&lineMessages=2');
     const { client, slow, proxy } = pair;
     await takeDown(pair);
@@ -220,7 +220,7 @@ describe('RabbitMQ: lost connections', () => {
     expect(slow.executed).to.deep.equal(['first', 'second', 'marker']);
   });
 
-  it('a peer that reads nothing does not make the process buffer without bound: OVERLOADED at the byte limit', async () => {
+  it('immunity 9: a peer that reads nothing does not make the process buffer without bound: OVERLOADED at the byte limit', async () => {
     await using pair = await openPair('lineBytes=1048576');
     const { client, proxy } = pair;
     await client.call({}, 'run', { name: 'warm' });
@@ -239,7 +239,7 @@ describe('RabbitMQ: lost connections', () => {
   });
 
   for (const fault of ['reset', 'freeze'] as const) {
-    it(`leaves no timer, socket or listener behind after ${fault} and close`, async () => {
+    it(`immunity 15: leaves no timer, socket or listener behind after ${fault} and close`, async () => {
       await using proxy = await TcpProxy.open(broker);
       const before = resources();
       const listeners = processListeners();

@@ -12,7 +12,7 @@ describe('RabbitMQ: topics that nobody serves', () => {
   });
 
   for (const wire of ['native', 'oslo']) {
-    it(`a call to a topic that nobody ever served fails with UNROUTABLE in under a second (${wire})`, async () => {
+    it(`immunity 12: a call to a topic that nobody ever served fails with UNROUTABLE in under a second (${wire})`, async () => {
       await using transport = await connectQuietly(`${url}?wire=${wire}`);
       const client = new RPCClient(transport, { target: { topic: newId() } });
       const begun = performance.now();
@@ -30,7 +30,7 @@ describe('RabbitMQ: topics that nobody serves', () => {
     expect(error.code).to.equal('UNROUTABLE');
   });
 
-  it('a call to a queue without consumer ends with TIMEOUT at its deadline, and is never executed later', async () => {
+  it('immunity 4: a call to a queue without consumer ends with TIMEOUT at its deadline, and is never executed later', async () => {
     await using transport = await connectQuietly(url);
     const target = { topic: newId(), server: 'one' };
     const executed: string[] = [];

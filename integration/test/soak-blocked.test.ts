@@ -71,7 +71,7 @@ describe('RabbitMQ: a broker that is blocked', function () {
     return texts.filter((text) => text !== fence);
   }
 
-  it('fails what is sent by its deadline, says that it is blocked, and writes later nothing that had failed before the write', async () => {
+  it('immunity 12: fails what is sent by its deadline, says that it is blocked, and writes later nothing that had failed before the write', async () => {
     await using transport = await connectQuietly(broker.url);
     const mailbox = newMailbox();
     await send(transport, mailbox, 'before');
@@ -138,7 +138,7 @@ describe('RabbitMQ: a broker that is blocked', function () {
     expect(error.code).to.equal('TIMEOUT');
   }
 
-  it('closes by its deadline, and what it had not settled is delivered again', async () => {
+  it('immunity 13: closes by its deadline, and what it had not settled is delivered again', async () => {
     const mailbox = newMailbox();
     await using other = await connectQuietly(broker.url);
     for (const text of ['a', 'b', 'c']) await send(other, mailbox, text);

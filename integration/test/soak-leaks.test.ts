@@ -36,7 +36,7 @@ function expectNoLeak(before: Look, after: Look, reconnects: number): void {
 }
 
 describe('what is left behind', () => {
-  it('nothing, on memory, by 500 reconnects and 100,000 calls', async function () {
+  it('immunity 15: nothing, on memory, by 500 reconnects and 100,000 calls', async function () {
     this.timeout(120_000);
     const probe = await NodePeer.start(PROBE, ['memory://', '100000', '500'], ['--expose-gc']);
     const before = await look(probe, 'before');
@@ -49,7 +49,7 @@ describe('what is left behind', () => {
   });
 
   const [calls, reconnects] = [times(10_000, 100_000), times(50, 500)];
-  it(`nothing, on RabbitMQ, by ${reconnects} reconnects and ${calls} calls`, async function () {
+  it(`immunity 15: nothing, on RabbitMQ, by ${reconnects} reconnects and ${calls} calls`, async function () {
     this.timeout(SOAKING ? 600_000 : 120_000);
     await using vhost = await openVhost(await needRabbit(this));
     await using proxy = await TcpProxy.open(vhost);

@@ -103,7 +103,7 @@ export function describeFailures(transport: TransportUnderTest): void {
     expect([...heard.events, ...other.events].toSorted()).to.deep.equal(['one', 'three', 'two']);
   });
 
-  it('a poison event is tried up to the limit, then dead-lettered with reason, headers and attempts; the rest flows on', async () => {
+  it('immunity 7: a poison event is tried up to the limit, then dead-lettered with reason, headers and attempts; the rest flows on', async () => {
     await using lab = new NotifyLab(transport);
     const pool = `${lab.topic}-pool`;
     const dead = await lab.deadLetters(pool);
@@ -135,7 +135,7 @@ export function describeFailures(transport: TransportUnderTest): void {
     expect(lab.logged('error').filter(({ message: text }) => text.startsWith('dead-lettered'))).to.have.length(1);
   });
 
-  it('REQUEUE for ever never spins: the pauses grow, and the attempts end', async () => {
+  it('immunity 7: REQUEUE for ever never spins: the pauses grow, and the attempts end', async () => {
     await using lab = new NotifyLab(transport);
     const dead = await lab.deadLetters(lab.defaultGroup('info'));
     const times: number[] = [];
@@ -169,7 +169,7 @@ export function describeFailures(transport: TransportUnderTest): void {
   });
 
   for (const { wire, what, message: bad, reason } of BAD)
-    it(`${what} (${wire().name}) is logged once with where it came from, dead-lettered, and blocks nothing`, async () => {
+    it(`immunity 7: ${what} (${wire().name}) is logged once with where it came from, dead-lettered, and blocks nothing`, async () => {
       await using lab = new NotifyLab(transport);
       const on = await lab.connect({ wire: wire() });
       const group = wire().name === 'native' ? lab.defaultGroup('info') : `${lab.topic}.info`;

@@ -159,7 +159,7 @@ export function describeLifecycle(transport: TransportUnderTest): void {
   });
 
   describe('closing', () => {
-    it('close with 100 methods running delivers every reply', async () => {
+    it('immunity 13: close with 100 methods running delivers every reply', async () => {
       await using lab = new Lab(transport);
       let running = 0;
       const gate = deferred();
@@ -297,7 +297,7 @@ export function describeLifecycle(transport: TransportUnderTest): void {
       expect(new Set(subscriptions)).to.have.property('size', 1_000);
     });
 
-    it('K-02: an ignored promise that rejects is no unhandled rejection', async () => {
+    it('K-02, immunity 8: an ignored promise that rejects is no unhandled rejection', async () => {
       await using lab = new Lab(transport);
       const client = await lab.client({ unrouted: 'fail' });
       const unhandled: unknown[] = [];

@@ -12,3 +12,24 @@ export function onAbort(signal: AbortSignal | undefined, callback: () => void): 
 }
 
 function nothing(): void {}
+
+/** Waits for the work, at most so long and until the signal is aborted. What becomes of it later is nobody's concern. */
+export async function within(
+  work: Promise<unknown>,
+  timeoutMs: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (signal?.aborted || timeoutMs === 0) return void work.catch(nothing);
+  let timer: NodeJS.Timeout | undefined;
+  let unlisten = nothing;
+  const enough = new Promise<void>((resolve) => {
+    if (timeoutMs !== undefined) timer = setTimeout(resolve, timeoutMs);
+    unlisten = onAbort(signal, resolve);
+  });
+  try {
+    await Promise.race([work, enough]);
+  } finally {
+    clearTimeout(timer);
+    unlisten();
+  }
+}

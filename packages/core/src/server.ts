@@ -1,3 +1,4 @@
+import { within } from './abort.ts';
 import { describe, type Source } from './address.ts';
 import { Bag, type Bagged } from './bag.ts';
 import { Cancellation } from './cancellation.ts';
@@ -50,7 +51,7 @@ export interface ServerOptions {
 }
 
 export interface CloseOptions {
-  /** How long running work may take to end. Without it: as long as it needs. */
+  /** How long closing may take, running work included. Without it: as long as the work needs. */
   readonly timeoutMs?: number;
   /** Stops waiting for running work. */
   readonly signal?: AbortSignal;
@@ -72,6 +73,9 @@ interface Held extends Bagged {
   /** The work has ended, and is being settled. */
   ended: boolean;
 }
+
+/** What leaving politely may take once the time is up. */
+const FAREWELL_MS = 100;
 
 /**
  * Owns the main loop of whatever receives: subscriptions, prefetch, settlement, duplicates, drain. What a message means
@@ -133,7 +137,7 @@ export class Server {
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined) {
       // Not `close`, which waits for the start to end.
-      const shut = this.#shut({});
+      const shut = this.#shut();
       this.#closing ??= shut;
       await shut;
       throw failed.reason;
@@ -255,36 +259,45 @@ export class Server {
     else await redelivery.bury(delivery, end.reason);
   }
 
-  async #close(options: CloseOptions): Promise<CloseReport> {
-    await this.#starting?.catch(() => undefined);
-    return await this.#shut(options);
+  async #close({ timeoutMs, signal }: CloseOptions): Promise<CloseReport> {
+    const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+    let isStarted = false;
+    const started = async (): Promise<void> => {
+      await this.#starting?.catch(() => undefined);
+      isStarted = true;
+    };
+    const starting = started();
+    await within(starting, timeoutMs, signal);
+    // A subscription that comes later than we wait ends as soon as it is there.
+    if (!isStarted) void starting.then(() => this.#shut(undefined, signal));
+    return await this.#shut(deadline, signal);
   }
 
-  async #shut({ timeoutMs, signal }: CloseOptions): Promise<CloseReport> {
-    await Promise.all(this.#subscriptions.map((subscription) => subscription.stop()));
+  async #shut(deadline?: number, signal?: AbortSignal): Promise<CloseReport> {
+    const left = (leastMs = 0): number | undefined =>
+      deadline === undefined ? undefined : Math.max(leastMs, deadline - performance.now());
+    // A peer that does not answer is waited for no longer than work that does not end.
+    await within(Promise.all(this.#subscriptions.map((subscription) => subscription.stop())), left(), signal);
     for (const held of this.#waiting.items()) {
       this.#waiting.delete(held);
       void held.delivery.settle('release');
     }
-    await this.#drained(timeoutMs, signal);
+    await within(this.#drained(), left(), signal);
     const running = this.#running.items();
     const abandoned = running.map(({ job }) => job.name);
     for (const held of running) held.cancellation.cancel(new ClosedError(this.#options.name));
     if (abandoned.length > 0)
       this.#transport.logger.warn({ server: this.#options.name, abandoned }, 'closed with work running');
-    await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
+    const closing = Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
+    await within(closing, left(FAREWELL_MS), signal);
     return { abandoned };
   }
 
-  /** Resolves when nothing runs any more, or when the time is up. */
-  async #drained(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#running.size === 0 || signal?.aborted) return;
-    let timer: NodeJS.Timeout | undefined;
+  /** Resolves when nothing runs any more. */
+  async #drained(): Promise<void> {
+    if (this.#running.size === 0) return;
     await new Promise<void>((resolve) => {
       this.#idle = resolve;
-      if (timeoutMs !== undefined) timer = setTimeout(resolve, timeoutMs);
-      signal?.addEventListener('abort', () => resolve(), { once: true });
     });
-    clearTimeout(timer);
   }
 }

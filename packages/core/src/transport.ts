@@ -1,3 +1,4 @@
+import { within } from './abort.ts';
 import { type Address, describe, type Source } from './address.ts';
 import type { Driver, DriverContext, Features, SendOptions, SubscribeOptions, Subscription } from './driver.ts';
 import { ClosedError, ConfigError, TooLargeError, UnroutableError } from './errors.ts';
@@ -191,8 +192,8 @@ async function shut(connection: Connection, { timeoutMs, signal }: CloseOptions)
     abandoned.push(...report.abandoned);
   }
   connection.ended = true;
-  for (const view of connection.views) await view.inbox.close();
   const giveUp = deadline === undefined ? signal : anySignal(deadline, signal);
+  for (const view of connection.views) await within(view.inbox.close(), undefined, giveUp);
   await connection.driver.close(giveUp && { signal: giveUp });
   return { abandoned };
 }

@@ -32,6 +32,7 @@ export function connectError(error: unknown, host: string, vhost: string, user: 
     return new AccessError(`${host}: the broker refused the credentials of user "${user}"`, cause);
   if (code === NOT_ALLOWED || isRefusedOpen(error))
     return new AccessError(`${host}: user "${user}" may not use the vhost "${vhost}", or it does not exist`, cause);
+  if (messageOf(error).startsWith('SASL mechanism')) return new AccessError(`${host}: ${messageOf(error)}`, cause);
   if (isTlsError(error)) return new AccessError(`${host}: TLS verification failed: ${messageOf(error)}`, cause);
   return new ConnectionError(`${host}: ${reason(error)}`, cause);
 }
