@@ -17,6 +17,7 @@ describe('errors of connecting', () => {
     [new Error(REFUSED), 'ACCESS', /^h:1: the broker refused the credentials of user "u"$/],
     [new Error(NO_VHOST), 'ACCESS', /^h:1: user "u" may not use the vhost "v"/],
     [new Error('Expected ConnectionOpenOk; got <ConnectionClose channel:0>'), 'ACCESS', /the vhost "v"/],
+    [new Error('SASL mechanism PLAIN is not provided by the server'), 'ACCESS', /^h:1: SASL mechanism PLAIN/],
     [withCode('SELF_SIGNED_CERT_IN_CHAIN', 'self-signed'), 'ACCESS', /TLS verification failed: self-signed/],
     [withCode('UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'unable'), 'ACCESS', /TLS verification failed/],
     [withCode('ERR_TLS_CERT_ALTNAME_INVALID', 'altnames'), 'ACCESS', /TLS verification failed/],
