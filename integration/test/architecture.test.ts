@@ -38,13 +38,34 @@ describe('the architecture', () => {
     expect(packages.map((one) => one.folder).filter((folder) => !(folder in arrows))).to.deep.equal([]);
   });
 
+  it('R-03: a driver exports at most eight functions and classes', async () => {
+    for (const { name, folder } of packages) {
+      if (folder !== 'rabbit' && folder !== 'amqp1') continue;
+      const exported = Object.keys(await import(name));
+      expect(exported, name).to.have.length.within(1, 8);
+    }
+  });
+
+  it('R-12: the seam speaks of addresses and deliveries, and of no API of a broker', () => {
+    const seam = ['driver.ts', 'address.ts', 'message.ts'].map((file) =>
+      readFileSync(join(home, 'core/src', file), 'utf8'),
+    );
+    const code = seam.join('\n').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+    expect(code)
+      .to.match(/Address/)
+      .and.to.match(/Delivery/);
+    expect(code).to.not.match(
+      /channel|routingKey|binding|exchangeType|consumerTag|deliveryTag|\bsender\b|\breceiver\b|amqp|rhea/i,
+    );
+  });
+
   for (const one of packages) {
     const allowed = arrows[one.folder] ?? [];
     const names = allowed.length === 0 ? 'none of our packages' : `only ${[...allowed].join(', ')} of our packages`;
 
     describe(one.name, () => {
       if (allowed !== 'any') {
-        it(`imports ${names}`, () => {
+        it(`${one.folder === 'rpc' ? 'R-04: ' : ''}imports ${names}`, () => {
           const wrong = one.imports.filter(({ module }) => {
             const other = ours.get(packageOf(module));
             return other && other !== one && !allowed.includes(other.folder);

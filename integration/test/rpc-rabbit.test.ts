@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { connect } from 'posthorn';
 import { FrameTap } from '../src/frame-counter.ts';
 import type { ManagementApi } from '../src/management.ts';
+import { PublishTap } from '../src/publish-tap.ts';
 import { isSkip, type RabbitBroker, rabbitUrl, rabbitVersions } from '../src/rabbit-broker.ts';
 import { recordingLogger } from '../src/recording-logger.ts';
 import { skip } from '../src/skip.ts';
@@ -115,5 +116,72 @@ for (const { name, find } of rabbitVersions())
       const results = await Promise.all(clients.map((client, n) => client.call({}, 'echo', { n })));
       expect(results).to.deep.equal(clients.map((_, n) => ({ n })));
       expect(tap.proxy.connections).to.deep.equal({ now: 1, total: 1 });
+    });
+
+    it('R-09: a call, its reply, a cast and a fanout each travel by their profile', async () => {
+      await using published = await PublishTap.open(broker);
+      const tapped = await connect(rabbitUrl(broker, { port: published.port }), { logger: recordingLogger() });
+      try {
+        await serve(tapped);
+        const client = new RPCClient(tapped, { target: { topic }, timeoutMs: 5_000 });
+        await client.call({}, 'echo');
+        await client.cast({}, 'echo');
+        await client.fanout({}, 'echo');
+        const travels = published.published.map(({ exchange, mandatory, properties }) => ({
+          to: exchange.replace(topic, 't'),
+          mandatory,
+          persistent: properties['deliveryMode'] === 2,
+          expires: 'expiration' in properties,
+          answers: 'replyTo' in properties,
+        }));
+        const [call, reply, cast, fanout, ...more] = travels;
+        expect(call).to.deep.equal({
+          to: 'posthorn/rpc',
+          mandatory: true,
+          persistent: false,
+          expires: true,
+          answers: true,
+        });
+        expect(reply).to.deep.equal({ to: '', mandatory: true, persistent: false, expires: false, answers: false });
+        expect(cast).to.deep.equal({
+          to: 'posthorn/rpc',
+          mandatory: false,
+          persistent: true,
+          expires: false,
+          answers: false,
+        });
+        expect(fanout).to.deep.equal({
+          to: 'posthorn/t/all',
+          mandatory: false,
+          persistent: false,
+          expires: false,
+          answers: false,
+        });
+        expect(more).to.deep.equal([]);
+      } finally {
+        await tapped.close();
+      }
+    });
+
+    it('R-11: a hundred clients and twenty servers more cost no connection, and each transport has one', async function () {
+      this.timeout(30_000);
+      const transports = await Promise.all(
+        Array.from({ length: 5 }, () => connect(rabbitUrl(broker, { port: tap.port }), { logger: recordingLogger() })),
+      );
+      try {
+        const before = tap.proxy.connections.total;
+        expect(before).to.equal(1 + transports.length);
+        await Promise.all(
+          transports.flatMap((one, n) => Array.from({ length: 4 }, (_, m) => serve(one, `server-${n}-${m}`))),
+        );
+        const clients = transports.flatMap((one) =>
+          Array.from({ length: 20 }, () => new RPCClient(one, { target: { topic } })),
+        );
+        const answers = await Promise.all(clients.map((client, n) => client.call({}, 'echo', { n })));
+        expect(answers).to.deep.equal(clients.map((_, n) => ({ n })));
+        expect(tap.proxy.connections.total).to.equal(before);
+      } finally {
+        await Promise.all(transports.map((one) => one.close()));
+      }
     });
   });
