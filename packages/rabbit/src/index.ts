@@ -1,4 +1,4 @@
 export { rabbit } from './driver.ts';
-export { modernTopology, sharedQueue } from './naming.ts';
+export { modernTopology } from './naming.ts';
 export type { RabbitOptions, UserCredentials } from './options.ts';
 export type { Binding, ExchangeDeclaration, Intake, QueueDeclaration, Route, Topology } from './topology.ts';

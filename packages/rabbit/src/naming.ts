@@ -121,7 +121,7 @@ function privateQueue(name: string): QueueDeclaration {
 }
 
 /** A queue that several may use, with its attributes as RabbitMQ's arguments. */
-export function sharedQueue(
+function sharedQueue(
   name: string,
   { durability, expiresMs, maxLength, maxPriority, deadLetter }: Retention,
 ): QueueDeclaration {
