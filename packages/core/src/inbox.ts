@@ -111,15 +111,14 @@ export class Inbox {
     }
   }
 
-  async close(): Promise<void> {
+  /**
+   * Ends every wait. Its subscription may still be waiting for a connection: it is the driver that ends that, and closes
+   * the subscriptions that there are.
+   */
+  close(): void {
     this.#closed = true;
     for (const id of Object.keys(this.#waiters)) this.fail(id, new ClosedError('the transport'));
-    const open = this.#open;
-    if (open !== undefined) this.#forget(open);
-    await open?.then(
-      (subscription) => subscription.close(),
-      () => undefined,
-    );
+    if (this.#open !== undefined) this.#forget(this.#open);
   }
 
   async #subscribe(): Promise<Subscription> {

@@ -1,4 +1,3 @@
-import { within } from './abort.ts';
 import { type Address, describe, type Source } from './address.ts';
 import type { Driver, DriverContext, Features, SendOptions, SubscribeOptions, Subscription } from './driver.ts';
 import { ClosedError, ConfigError, TooLargeError, UnroutableError } from './errors.ts';
@@ -193,7 +192,7 @@ async function shut(connection: Connection, { timeoutMs, signal }: CloseOptions)
   }
   connection.ended = true;
   const giveUp = deadline === undefined ? signal : anySignal(deadline, signal);
-  for (const view of connection.views) await within(view.inbox.close(), undefined, giveUp);
+  for (const view of connection.views) view.inbox.close();
   await connection.driver.close(giveUp && { signal: giveUp });
   return { abandoned };
 }

@@ -24,7 +24,7 @@ describe('the inbox', () => {
 
   afterEach(async () => {
     sinon.restore();
-    await inbox.close();
+    inbox.close();
     await driver.close();
   });
 
@@ -147,7 +147,7 @@ describe('the inbox', () => {
   it('fails every wait when it is closed, and takes no more', async () => {
     await inbox.address();
     const waiting = rejection(inbox.expect('a', expectation()));
-    await inbox.close();
+    inbox.close();
     expect(await waiting).to.have.property('code', 'CLOSED');
     expect(await rejection(inbox.expect('b', expectation()))).to.have.property('code', 'CLOSED');
     expect(await rejection(inbox.address())).to.have.property('code', 'CLOSED');

@@ -16,6 +16,7 @@ import {
   type Message,
   MessagingError,
   newId,
+  OverloadedError,
   profiles,
   type Serializer,
   type Target,
@@ -82,6 +83,8 @@ interface Shared {
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const CANCELS_PER_SECOND = 100;
+/** Calls that wait for a connection, at most. */
+const MOST_WAITING = 10_000;
 
 /** Calls methods of servers. Holds nothing that needs closing. */
 export class RPCClient<Api = UntypedApi> {
@@ -188,6 +191,9 @@ export class RPCClient<Api = UntypedApi> {
     const pending = new PendingCall(call, to, codec);
     if (timeoutMs <= 0) throw new TimeoutError(pending.what, 0);
     signal?.throwIfAborted();
+    if (inbox.name === undefined && inbox.size >= MOST_WAITING) {
+      throw new OverloadedError(`${pending.what}: ${inbox.size} calls wait for the connection already`);
+    }
     const { id } = pending;
     // Registered before anything is written: no reply can come too early.
     const replied = inbox.expect(id, pending);
