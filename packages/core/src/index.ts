@@ -1,4 +1,4 @@
-export { onAbort } from './abort.ts';
+export { onAbort, within } from './abort.ts';
 export { type Address, type AddressKind, describe, type Source } from './address.ts';
 export { Cancellation } from './cancellation.ts';
 export { durationMs, fromQuery, parseConfig } from './config.ts';

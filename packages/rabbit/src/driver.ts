@@ -13,6 +13,7 @@ import {
   type Subscription,
   type TransportUrl,
   UnsupportedError,
+  within,
 } from '@posthorn/core';
 import { Connection } from './connection.ts';
 import { JointStatus } from './joint-status.ts';
@@ -102,7 +103,7 @@ class Shared {
 
   async #close(signal: AbortSignal | undefined): Promise<void> {
     const ended = [...this.subscriptions].map((subscription) => subscription.close());
-    await orAbort(Promise.all([...ended, this.sender.close(signal)]), signal);
+    await within(Promise.all([...ended, this.sender.close(signal)]), undefined, signal);
     await Promise.all([this.consuming.close(signal), this.#publishing.close(signal)]);
   }
 }
@@ -183,17 +184,4 @@ class RabbitDriver implements Driver {
 
 function isTopology(value: unknown): value is Topology {
   return typeof value === 'object' && value !== null && 'route' in value && 'intake' in value && 'kept' in value;
-}
-
-/** The work, or the end of the patience. */
-async function orAbort(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return void (await work);
-  if (signal.aborted) return;
-  let giveUp: () => void = () => {};
-  const aborted = new Promise<void>((resolve) => {
-    giveUp = resolve;
-  });
-  signal.addEventListener('abort', giveUp, { once: true });
-  await Promise.race([work, aborted]);
-  signal.removeEventListener('abort', giveUp);
 }
