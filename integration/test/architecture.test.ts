@@ -13,7 +13,7 @@ const arrows: Readonly<Record<string, readonly string[] | 'any'>> = {
   services: ['core'],
   rabbit: ['core'],
   amqp1: ['core'],
-  conformance: ['core'],
+  conformance: ['core', 'rpc', 'notify', 'messaging'],
   oslo: ['core', 'rpc', 'notify'],
   posthorn: 'any',
 };
