@@ -11,6 +11,7 @@ const features: core.Features = {
   priority: false,
   keep: false,
   deliveryCount: false,
+  untilEmpty: false,
   durable: true,
 };
 

@@ -14,6 +14,7 @@ import { topic } from './chapters/topic.ts';
 import { ttl } from './chapters/ttl.ts';
 import { unicast } from './chapters/unicast.ts';
 import { unrouted } from './chapters/unrouted.ts';
+import { untilEmpty } from './chapters/until-empty.ts';
 import type { Harness } from './harness.ts';
 import { Suite } from './suite.ts';
 
@@ -29,6 +30,7 @@ const chapters: Readonly<Record<string, (suite: Suite) => void>> = {
   settle,
   prefetch,
   unrouted,
+  'subscriptions until empty': untilEmpty,
   ttl,
   lifecycle,
   recovery,

@@ -107,6 +107,11 @@ export interface SubscribeOptions {
   /** The name under which subscribers to topics share one queue. Without it the queue is private. */
   readonly group?: string;
   readonly retention?: Retention;
+  /**
+   * Only what is there now: the subscription ends when the queue was found empty, and what it delivered can be settled
+   * until it is closed. Declares nothing: a queue that does not exist is empty. For one `group` or `mailbox` source.
+   */
+  readonly untilEmpty?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -133,6 +138,7 @@ export interface Features {
   /** `keep` and mailboxes: messages wait for their first consumer. */
   readonly keep: boolean;
   readonly deliveryCount: boolean;
+  readonly untilEmpty: boolean;
   /** Messages outlive the process of the broker. */
   readonly durable: boolean;
 }

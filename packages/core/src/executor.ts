@@ -1,7 +1,7 @@
 /** Runs jobs, and knows nothing else. A custom one is any object with this method. */
 export interface Executor {
-  /** Runs the job now or later. Settles as the job does. */
-  submit<T>(job: () => Promise<T>): Promise<T>;
+  /** Runs the job now or later. Settles as the job does. Jobs of one key belong together, where the executor cares. */
+  submit<T>(job: () => Promise<T>, key?: string): Promise<T>;
 }
 
 /** One job at a time, in the order of submission. */
@@ -32,6 +32,32 @@ export function concurrent(limit: number): Executor {
         return run(job);
       }
       return new Promise((resolve, reject) => waiting.push(() => run(job).then(resolve, reject)));
+    },
+  };
+}
+
+/**
+ * Jobs of one key one after the other, in the order of submission; up to `limit` jobs of different keys, or without one,
+ * at a time.
+ */
+export function keyed(limit: number): Executor {
+  const pool = concurrent(limit);
+  /** The last job of each key that has not ended. */
+  const last = new Map<string, Promise<unknown>>();
+
+  return {
+    submit<T>(job: () => Promise<T>, key?: string): Promise<T> {
+      if (key === undefined) return pool.submit(job);
+      // It takes a place of the pool only when its turn in its key has come.
+      const before = last.get(key);
+      const run = (): Promise<T> => pool.submit(job);
+      const result = before === undefined ? run() : before.then(run, run);
+      last.set(key, result);
+      const forget = (): void => {
+        if (last.get(key) === result) last.delete(key);
+      };
+      result.then(forget, forget);
+      return result;
     },
   };
 }

@@ -1,8 +1,10 @@
 export { onAbort, within } from './abort.ts';
 export { type Address, type AddressKind, describe, type Source } from './address.ts';
+export { Batcher, type BatchOptions } from './batcher.ts';
 export { Cancellation } from './cancellation.ts';
 export { durationMs, fromQuery, parseConfig } from './config.ts';
 export { BINARY, type ContentCodec, json } from './content.ts';
+export { type DeadLetter, DeadLetters, type DeadLettersOptions } from './dead-letters.ts';
 export type {
   Driver,
   DriverContext,
@@ -32,19 +34,27 @@ export {
   UnroutableError,
   UnsupportedError,
 } from './errors.ts';
-export { concurrent, type Executor, serial } from './executor.ts';
+export { concurrent, type Executor, keyed, serial } from './executor.ts';
 export type { Health } from './health.ts';
 export { newId } from './id.ts';
 export type { Expectation, Inbox } from './inbox.ts';
+export { JobStream } from './job-stream.ts';
 export { compose, type Invoke, type Layer } from './layers.ts';
 export { type Logger, silent } from './logger.ts';
 export { matcher } from './match.ts';
+export { MemoryBroker } from './memory/broker.ts';
 export { type MemoryOptions, memory } from './memory/driver.ts';
 export { MemoryFaults, type SendFault } from './memory/faults.ts';
+export type {
+  Consumer as MemoryConsumer,
+  Entry as MemoryEntry,
+  MemoryDelivery,
+  MemoryQueue,
+} from './memory/queue.ts';
 export type { Delivery, HeaderValue, Message, Outcome } from './message.ts';
 export { type DeliveryProfile, profiles, type SettleMoment } from './profiles.ts';
 export { RecentIds } from './recent-ids.ts';
-export { Redelivery, type RetryPolicy } from './redelivery.ts';
+export { attemptsOf, type Home, originOf, Redelivery, type RetryPolicy } from './redelivery.ts';
 export type { Context, Serializer } from './serializer.ts';
 export {
   type CloseOptions,

@@ -28,7 +28,10 @@ export type Outcome = 'accept' | 'release' | 'reject';
 /** One message handed to one subscriber. */
 export interface Delivery {
   readonly message: Message;
-  /** The address the subscriber asked for. */
+  /**
+   * The address it was sent to: for a subscriber to topics with the real exchange and key. What was sent to the group
+   * itself, or was kept for it, has the group's.
+   */
   readonly to: Address;
   readonly redelivered: boolean;
   /** How often it was delivered before, where the broker counts. */

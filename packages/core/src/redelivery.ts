@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, describe } from './address.ts';
+import type { SendOptions } from './driver.ts';
 import { type ErrorCode, MessagingError, messageOf } from './errors.ts';
 import type { Delivery, HeaderValue, Message } from './message.ts';
 import type { Transport } from './transport.ts';
@@ -12,38 +13,53 @@ export interface RetryPolicy {
   readonly minDelayMs?: number;
   /** Default 60,000. */
   readonly maxDelayMs?: number;
-  /** The group that gets what failed for good. By default the group's own name with `.dead`. */
+  /** The group that gets what failed for good. By default the home's own name with `.dead`. */
   readonly deadLetter?: string;
 }
 
-const ATTEMPTS = 'ph-attempts';
-const REASON = 'ph-dead-reason';
-const ORIGIN = 'ph-origin';
+/** A queue that is an address: where retries and redrives go, so that nobody else gets them. */
+export type Home = Extract<Address, { kind: 'group' | 'mailbox' }>;
+
+/** The headers that copies carry, besides those of their message. */
+export const marks = {
+  /** How often the work was tried. */
+  attempts: 'ph-attempts',
+  /** Why it is dead. */
+  reason: 'ph-dead-reason',
+  /** Where it was sent at first, for people. */
+  origin: 'ph-origin',
+  /** The exchange and key it was sent to at first, when that was a topic. */
+  exchange: 'ph-exchange',
+  key: 'ph-key',
+  /** The queue that a dead letter comes from: `group metering`. */
+  home: 'ph-home',
+} as const;
+
 const LONGEST_REASON = 500;
 /** Dead letters kept, at most; the oldest go first. */
 const DEAD_LETTERS = 10_000;
 
 /**
- * Retries and dead letters of one group, above the seam: a copy goes to the group, or to its dead letters, with the
+ * Retries and dead letters of one home, above the seam: a copy goes to the home, or to its dead letters, with the
  * attempts counted and where it came from; only when the broker confirmed the copy is the original accepted. So nothing
  * is lost in between, and no other group sees a retry.
  */
 export class Redelivery {
   readonly #transport: Transport;
-  readonly #group: string;
+  readonly #home: Home;
   readonly #limit: number;
   readonly #minDelayMs: number;
   readonly #maxDelayMs: number;
   readonly #deadLetter: string;
   readonly #canDelay: boolean;
 
-  constructor(transport: Transport, group: string, policy: RetryPolicy = {}) {
+  constructor(transport: Transport, home: Home, policy: RetryPolicy = {}) {
     this.#transport = transport;
-    this.#group = group;
+    this.#home = home;
     this.#limit = policy.limit ?? 5;
     this.#minDelayMs = policy.minDelayMs ?? 1_000;
     this.#maxDelayMs = policy.maxDelayMs ?? 60_000;
-    this.#deadLetter = policy.deadLetter ?? `${group}.dead`;
+    this.#deadLetter = policy.deadLetter ?? `${home.name}.dead`;
     this.#canDelay = transport.features.delay;
   }
 
@@ -52,38 +68,37 @@ export class Redelivery {
     const attempts = attemptsOf(delivery) + 1;
     if (attempts >= this.#limit) return this.bury(delivery, reason);
     const delayMs = Math.min(this.#maxDelayMs, this.#minDelayMs * 2 ** (attempts - 1));
-    const copy = marked(delivery, { [ATTEMPTS]: attempts });
+    const copy = marked(delivery, { [marks.attempts]: attempts });
     // Where the broker cannot delay, the delivery is held meanwhile, and with it a place of the prefetch.
     if (!this.#canDelay) await sleep(delayMs, undefined, { ref: false });
-    await this.#move(delivery, copy, { kind: 'group', name: this.#group }, this.#canDelay ? delayMs : undefined);
+    await this.#move(delivery, copy, this.#home, this.#canDelay ? { unrouted: 'drop', delayMs } : { unrouted: 'keep' });
   }
 
   /** No further attempt: the message goes to the dead letters, with the reason. */
   async bury(delivery: Delivery, reason: unknown): Promise<void> {
     const text = reasonText(reason);
-    const copy = marked(delivery, { [ATTEMPTS]: attemptsOf(delivery) + 1, [REASON]: text });
+    const copy = marked(delivery, {
+      [marks.attempts]: attemptsOf(delivery) + 1,
+      [marks.reason]: text,
+      [marks.home]: describe(this.#home),
+    });
     this.#transport.logger.error(
       {
         err: reason,
         from: describe(delivery.to),
-        group: this.#group,
+        home: describe(this.#home),
         messageId: delivery.message.messageId,
         deadLetter: this.#deadLetter,
       },
       `dead-lettered: ${text}`,
     );
-    await this.#move(delivery, copy, { kind: 'group', name: this.#deadLetter }, undefined);
+    const to: Home = { kind: 'group', name: this.#deadLetter };
+    await this.#move(delivery, copy, to, { unrouted: 'keep', retention: { maxLength: DEAD_LETTERS } });
   }
 
-  async #move(delivery: Delivery, copy: Message, to: Address, delayMs: number | undefined): Promise<void> {
+  async #move(delivery: Delivery, copy: Message, to: Home, options: SendOptions): Promise<void> {
     try {
-      await this.#transport.send(to, copy, {
-        confirm: true,
-        persistent: true,
-        unrouted: delayMs === undefined ? 'keep' : 'drop',
-        retention: { maxLength: DEAD_LETTERS },
-        ...(delayMs !== undefined && { delayMs }),
-      });
+      await this.#transport.send(to, copy, { ...options, confirm: true, persistent: true });
       await delivery.settle('accept');
     } catch (error) {
       // The copy may or may not be there. Better twice than never, and never in a hot loop.
@@ -95,14 +110,27 @@ export class Redelivery {
 }
 
 /** How often the work was tried before: copies carry the count, crashes are counted by the broker. */
-function attemptsOf({ message, deliveryCount = 0 }: Delivery): number {
-  const counted = message.headers?.[ATTEMPTS];
+export function attemptsOf({ message, deliveryCount = 0 }: Delivery): number {
+  const counted = message.headers?.[marks.attempts];
   return (typeof counted === 'number' ? counted : 0) + deliveryCount;
 }
 
-function marked({ message, to }: Delivery, marks: Readonly<Record<string, HeaderValue>>): Message {
+/** Where the message was sent at first: what copies say, for others the delivery. */
+export function originOf({ message, to }: Delivery): Address {
+  const { [marks.exchange]: exchange, [marks.key]: key } = message.headers ?? {};
+  if (to.kind !== 'group' || typeof exchange !== 'string' || typeof key !== 'string') return to;
+  return { kind: 'topic', exchange, key };
+}
+
+function marked({ message, to }: Delivery, more: Readonly<Record<string, HeaderValue>>): Message {
   const { ttlMs: _, ...rest } = message;
-  return { ...rest, headers: { [ORIGIN]: describe(to), ...message.headers, ...marks } };
+  const origin = { [marks.origin]: describe(to) };
+  // What the broker says counts more than what the sender wrote.
+  const headers =
+    to.kind === 'topic'
+      ? { ...message.headers, ...origin, [marks.exchange]: to.exchange, [marks.key]: to.key }
+      : { ...origin, ...message.headers };
+  return { ...rest, headers: { ...headers, ...more } };
 }
 
 function reasonText(reason: unknown): string {

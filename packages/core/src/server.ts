@@ -17,6 +17,8 @@ export interface Job {
   readonly id: string | undefined;
   /** What logs and reports call it. */
   readonly name: string;
+  /** Jobs of one key are run in order by an executor that cares for keys. */
+  readonly key?: string | undefined;
   /** Asked when the job's turn has come: a reason not to run it any more (expired, cancelled), or undefined. */
   obsolete?(): string | undefined;
   /** Does the work, replies included. Must not reject. Its end counts where settlement comes `after`. */
@@ -48,6 +50,8 @@ export interface ServerOptions {
    * Understands a delivery. Returns undefined when it settled the delivery itself. A throw rejects the delivery.
    */
   open(delivery: Delivery): Job | undefined;
+  /** Told when it begins to close: what the pattern holds back of running jobs is to end. */
+  onClosing?(): void;
 }
 
 export interface CloseOptions {
@@ -79,7 +83,7 @@ const FAREWELL_MS = 100;
 
 /**
  * Owns the main loop of whatever receives: subscriptions, prefetch, settlement, duplicates, drain. What a message means
- * is its pattern's affair (`open`), when a job runs is the executor's.
+ * is its pattern's affair (`open`), when a job runs is the executor's. The transport closes it with itself.
  *
  * inert → `start()` → serving ⇄ paused → `close()` → draining → closed
  */
@@ -93,6 +97,7 @@ export class Server {
   #starting: Promise<void> | undefined;
   #closing: Promise<CloseReport> | undefined;
   #idle: (() => void) | undefined;
+  #release: () => void = () => {};
 
   constructor(transport: Transport, options: ServerOptions) {
     this.#transport = transport;
@@ -105,6 +110,7 @@ export class Server {
     return this.#starting;
   }
 
+  /** Takes nothing further for now; what is queued waits at the broker. */
   async pause(): Promise<void> {
     await Promise.all(this.#subscriptions.map((subscription) => subscription.pause()));
   }
@@ -122,11 +128,20 @@ export class Server {
 
   /** Stops intake, gives back what has not started, waits for what has, leaves. */
   close(options: CloseOptions = {}): Promise<CloseReport> {
-    this.#closing ??= this.#close(options);
+    this.#closing ??= this.#leave(options);
     return this.#closing;
   }
 
+  async #leave(options: CloseOptions): Promise<CloseReport> {
+    const closing = this.#close(options);
+    this.#options.onClosing?.();
+    const report = await closing;
+    this.#release();
+    return report;
+  }
+
   async #start(): Promise<void> {
+    this.#release = this.#transport.adopt(this);
     const { lanes, prefetch } = this.#options;
     const results = await Promise.allSettled(
       lanes.map(({ sources, options, redelivery }) =>
@@ -140,6 +155,7 @@ export class Server {
       const shut = this.#shut();
       this.#closing ??= shut;
       await shut;
+      this.#release();
       throw failed.reason;
     }
     for (const subscription of this.#subscriptions) void subscription.ended.then((error) => this.#lost(error));
@@ -185,7 +201,7 @@ export class Server {
 
   async #submit(held: Held): Promise<void> {
     try {
-      await this.#options.executor.submit(() => this.#run(held));
+      await this.#options.executor.submit(() => this.#run(held), held.job.key);
     } catch (error) {
       this.#waiting.delete(held);
       void held.delivery.settle('release');

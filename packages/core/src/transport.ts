@@ -114,6 +114,11 @@ export class Transport implements AsyncDisposable {
     return new Transport(this.#connection, topologyView(this.#connection.driver, wire), wire);
   }
 
+  /** The driver's name. */
+  get name(): string {
+    return this.#driver.name;
+  }
+
   get features(): Features {
     return this.#driver.features;
   }

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { concurrent, type Executor, serial } from '../src/executor.ts';
+import { concurrent, type Executor, keyed, serial } from '../src/executor.ts';
 import { rejection, settled } from './support.ts';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -24,10 +24,13 @@ function jobs(): {
 }
 
 describe('an executor', () => {
-  it('R-02: is given a job and nothing of the transport', () => {
-    // Checked by the compiler: the one parameter of the one method is a function without parameters.
+  it('R-02: is given a job, its key, and nothing of the transport', () => {
+    // Checked by the compiler: the one method takes a function without parameters, and a text.
     const onlySubmit: Same<keyof Executor, 'submit'> = true;
-    const onlyAJob: Same<Parameters<Executor['submit']>, [job: () => Promise<unknown>]> = true;
+    const onlyAJob: Same<
+      Parameters<Executor['submit']>,
+      [job: () => Promise<unknown>, key?: string | undefined]
+    > = true;
     expect([onlySubmit, onlyAJob]).to.deep.equal([true, true]);
   });
 
@@ -58,6 +61,35 @@ describe('an executor', () => {
     await settled();
     end(4);
     expect(await Promise.all(results)).to.deep.equal([1, 2, 3, 4]);
+  });
+
+  it('keyed runs the jobs of one key in order, and those of others meanwhile', async () => {
+    const { started, end, job } = jobs();
+    const executor = keyed(2);
+    const results = [
+      executor.submit(job(1), 'a'),
+      executor.submit(job(2), 'a'),
+      executor.submit(job(3), 'b'),
+      executor.submit(job(4)),
+    ];
+    await settled();
+    expect(started).to.deep.equal([1, 3]);
+    end(3);
+    await settled();
+    expect(started).to.deep.equal([1, 3, 4]);
+    end(1);
+    await settled();
+    expect(started).to.deep.equal([1, 3, 4, 2]);
+    for (const n of [2, 4]) end(n);
+    expect(await Promise.all(results)).to.deep.equal([1, 2, 3, 4]);
+  });
+
+  it('keyed goes on with the next job of a key when one has failed', async () => {
+    const executor = keyed(1);
+    const failing = executor.submit(() => Promise.reject(new Error('broken')), 'a');
+    const next = executor.submit(async () => 'fine', 'a');
+    expect((await rejection(failing)).message).to.equal('broken');
+    expect(await next).to.equal('fine');
   });
 
   it('passes a failure on, and goes on with the next job', async () => {

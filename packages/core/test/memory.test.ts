@@ -160,10 +160,21 @@ describe('the memory transport', () => {
       }
     });
 
-    it('with a priority are refused', async () => {
-      expect(await rejection(driver.send(anycast, text('1'), { priority: 1 }))).to.have.property('code', 'UNSUPPORTED');
-      const subscribing = driver.subscribe([anycast], () => undefined, { retention: { maxPriority: 5 } });
-      expect(await rejection(subscribing)).to.have.property('code', 'UNSUPPORTED');
+    it('with a priority overtake others, in queues that have priorities', async () => {
+      const retention = { maxPriority: 5 };
+      for (const priority of [1, 9, 5, 1])
+        await driver.send(anycast, text(`p${priority}`), { priority, unrouted: 'keep', retention });
+      const reader = await Reader.open(driver, anycast);
+      await settled();
+      // Beyond the maximum they are all the same.
+      expect(reader.bodies).to.deep.equal(['p9', 'p5', 'p1', 'p1']);
+    });
+
+    it('with a priority keep their order, in queues that have none', async () => {
+      for (const priority of [1, 9]) await driver.send(anycast, text(`p${priority}`), { priority, unrouted: 'keep' });
+      const reader = await Reader.open(driver, anycast);
+      await settled();
+      expect(reader.bodies).to.deep.equal(['p1', 'p9']);
     });
 
     it('that were not delivered within their time are discarded', async () => {

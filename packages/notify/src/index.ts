@@ -1,4 +1,4 @@
-export type { BatchOptions } from './batcher.ts';
+export type { BatchOptions } from '@posthorn/core';
 export {
   type BatchEndpoint,
   HANDLED,

@@ -1,4 +1,6 @@
 import {
+  Batcher,
+  type BatchOptions,
   type CloseOptions,
   type CloseReport,
   ConfigError,
@@ -8,6 +10,7 @@ import {
   type Executor,
   type Job,
   type JobEnd,
+  JobStream,
   type Lane,
   Redelivery,
   type Retention,
@@ -18,12 +21,10 @@ import {
   TargetError,
   type Transport,
 } from '@posthorn/core';
-import { Batcher, type BatchOptions } from './batcher.ts';
 import { type BatchEndpoint, NotificationDispatcher, type NotificationEndpoint } from './dispatcher.ts';
 import { nativeNotifyCodec } from './native-codec.ts';
 import type { Notification, NotifyCodec } from './notification.ts';
 import { PRIORITIES, type Priority } from './priorities.ts';
-import { NotificationStream } from './stream.ts';
 
 export interface ListenTarget {
   readonly topic: string;
@@ -70,10 +71,9 @@ export class NotificationListener implements AsyncDisposable {
   readonly #codec: NotifyCodec;
   readonly #serializer: Serializer;
   readonly #dispatcher: NotificationDispatcher | undefined;
-  readonly #stream = new NotificationStream();
+  readonly #stream = new JobStream<Notification>();
   readonly #batchers: ReadonlyMap<Priority, Batcher<Notification>>;
   readonly #server: Server;
-  #release: () => void = () => {};
 
   constructor(transport: Transport, options: NotificationListenerOptions | BatchListenerOptions) {
     const { targets, pool, batch, endpoints, serializer = {} } = options;
@@ -96,18 +96,16 @@ export class NotificationListener implements AsyncDisposable {
       settle: 'after',
       prefetch: options.prefetch ?? (batch === undefined ? 2 * CONCURRENCY : 2 * batch.size),
       open: (delivery) => this.#open(delivery),
+      onClosing: () => {
+        for (const batcher of this.#batchers.values()) batcher.close();
+        this.#stream.end();
+      },
     });
   }
 
   /** Subscribes. Resolves when notifications sent from then on are certain to arrive. */
   async start(): Promise<this> {
-    this.#release = this.#transport.adopt(this);
-    try {
-      await this.#server.start();
-    } catch (error) {
-      this.#release();
-      throw error;
-    }
+    await this.#server.start();
     return this;
   }
 
@@ -120,13 +118,8 @@ export class NotificationListener implements AsyncDisposable {
   }
 
   /** Stops intake, gives back what has not started, waits for what runs; unfinished batches are handled as they are. */
-  async close(options?: CloseOptions): Promise<CloseReport> {
-    const closing = this.#server.close(options);
-    for (const batcher of this.#batchers.values()) batcher.close();
-    this.#stream.end();
-    const report = await closing;
-    this.#release();
-    return report;
+  close(options?: CloseOptions): Promise<CloseReport> {
+    return this.#server.close(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -157,7 +150,7 @@ export class NotificationListener implements AsyncDisposable {
     const lane = (from: readonly Source[], group: string): Lane => ({
       sources: from,
       options: { group, ...(retention && { retention }) },
-      redelivery: new Redelivery(transport, group, retry),
+      redelivery: new Redelivery(transport, { kind: 'group', name: group }, retry),
     });
     return pool === undefined
       ? sources.map((source) => lane([source], this.#codec.defaultGroup(source.exchange, source.pattern)))

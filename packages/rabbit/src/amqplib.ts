@@ -67,6 +67,8 @@ export interface Channel {
     options: { noAck: boolean },
   ): Promise<{ consumerTag: string }>;
   cancel(consumerTag: string): Promise<unknown>;
+  /** False when the queue has nothing to deliver. */
+  get(queue: string, options: { noAck: boolean }): Promise<Incoming | false>;
   ack(message: Incoming): void;
   nack(message: Incoming, allUpTo: boolean, requeue: boolean): void;
   /** False when amqplib's buffer is full; the message is buffered all the same. Throws when the channel is closed. */

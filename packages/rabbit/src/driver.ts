@@ -31,6 +31,7 @@ const FEATURES: Features = {
   priority: true,
   keep: true,
   deliveryCount: false,
+  untilEmpty: true,
   durable: true,
 };
 

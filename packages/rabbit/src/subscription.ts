@@ -28,6 +28,9 @@ const SETTLED = Promise.resolve(true);
 /** For building piece by piece: spreading optional parts costs more than the rest of a delivery. */
 type Writable<T> = { -readonly [Field in keyof T]: T[Field] };
 
+/** Tells where a message was sent, out of what its delivery says. */
+type Locate = (fields: Incoming['fields']) => Address;
+
 /** What a subscription has on one channel. Deliveries settle here or nowhere: delivery tags die with their channel. */
 interface Live {
   readonly link: Link;
@@ -35,6 +38,7 @@ interface Live {
   readonly queue: Intake['queue'];
   /** An exclusive reply queue is lost with its reader, and so are those who wait: an acknowledgement would save nothing. */
   readonly noAck: boolean;
+  readonly locate: Locate;
   consumerTag: string | undefined;
   open: boolean;
 }
@@ -90,6 +94,8 @@ export class RabbitSubscription implements Subscription {
     this.#context = surroundings.context;
     this.#onClose = surroundings.onClose;
     this.#intake = surroundings.intake;
+    if (options.untilEmpty === true && (from.length > 1 || (first.kind !== 'group' && first.kind !== 'mailbox')))
+      throw new ConfigError('subscribe', 'untilEmpty is for one group or mailbox');
     this.#isReply = first.kind === 'reply';
     this.#to = labelOf(first);
     this.ended = new Promise((resolve) => {
@@ -215,6 +221,19 @@ export class RabbitSubscription implements Subscription {
     }
   }
 
+  /** What several addresses feed tells them apart by exchange and key; what was sent to the queue itself, by its name. */
+  #locator(queue: string): Locate {
+    const { group } = this.#options;
+    const [first] = this.#from;
+    if (first === undefined || (this.#from.length === 1 && first.kind !== 'topic')) return () => this.#to;
+    const ways = this.#from.flatMap((source) => (source.kind === 'reply' ? [] : [wayOf(this.#topology, source)]));
+    return ({ exchange, routingKey }) => {
+      for (const way of ways)
+        if (way.exchange === exchange && (way.key ?? routingKey) === routingKey) return way.to(routingKey);
+      return group !== undefined && exchange === '' && routingKey === queue ? { kind: 'group', name: group } : this.#to;
+    };
+  }
+
   /** An exclusive queue may outlive its link for a while, so each link gets a new one; others keep their name. */
   #nextIntake(): Intake {
     const { group, retention } = this.#options;
@@ -229,10 +248,19 @@ export class RabbitSubscription implements Subscription {
     const made: { current?: Live } = {};
     const channel = await link.channel('plain', (error) => this.#channelClosed(made.current, error));
     const noAck = this.#isReply && intake.queue.exclusive;
-    const live: Live = { link, channel, queue: intake.queue, noAck, consumerTag: undefined, open: true };
+    const live: Live = {
+      link,
+      channel,
+      queue: intake.queue,
+      noAck,
+      locate: this.#locator(intake.queue.name),
+      consumerTag: undefined,
+      open: true,
+    };
     made.current = live;
     try {
-      await declareIntake(link, channel, intake, { declare: this.#settings.declare, adopt });
+      if (this.#options.untilEmpty !== true)
+        await declareIntake(link, channel, intake, { declare: this.#settings.declare, adopt });
       await link.guard(channel.prefetch(prefetch), 'setting the prefetch');
       if (this.#isReply) this.#to = { kind: 'reply', name: intake.queue.name };
       if (!this.#paused && !this.#stopped) await this.#consume(live);
@@ -265,6 +293,11 @@ export class RabbitSubscription implements Subscription {
 
   async #consume(live: Live): Promise<void> {
     const { link, channel, queue } = live;
+    if (this.#options.untilEmpty === true) {
+      live.consumerTag = '';
+      void this.#fetch(live);
+      return;
+    }
     const receive = (message: Incoming | null): void => {
       if (message === null) this.#cancelled(live);
       else if (live.open) this.#receive(this.#delivery(live, message));
@@ -276,10 +309,41 @@ export class RabbitSubscription implements Subscription {
 
   async #cancel(live: Live, tag: string): Promise<void> {
     live.consumerTag = undefined;
+    if (tag === '') return;
     try {
       await live.link.guard(live.channel.cancel(tag), 'cancelling a consumer');
     } catch (error) {
       this.#context.logger.debug({ err: error }, 'cancelling a consumer');
+    }
+  }
+
+  /** Takes message by message until there is none. One that comes after the stop goes back as the channel closes. */
+  async #fetch(live: Live): Promise<void> {
+    const { link, channel, queue } = live;
+    const { prefetch = DEFAULT_PREFETCH } = this.#options;
+    let unsettled = 0;
+    let roomy = (): void => {};
+    const onSettled = (): void => {
+      unsettled--;
+      roomy();
+    };
+    try {
+      while (live.open && live.consumerTag !== undefined) {
+        if (unsettled >= prefetch) {
+          await new Promise<void>((resolve) => {
+            roomy = resolve;
+          });
+          continue;
+        }
+        const message = await link.guard(channel.get(queue.name, { noAck: false }), `reading queue ${queue.name}`);
+        if (message === false) return this.#end(undefined);
+        if (!live.open || live.consumerTag === undefined) return;
+        unsettled++;
+        this.#receive(this.#delivery(live, message, onSettled));
+      }
+    } catch (error) {
+      if (isNotFound(error)) this.#end(undefined);
+      else this.#context.logger.debug({ err: error, queue: queue.name }, 'reading a queue');
     }
   }
 
@@ -307,15 +371,17 @@ export class RabbitSubscription implements Subscription {
     this.#retry = setTimeout(() => void this.#restore(live.link, 0), RETRY_MIN_MS);
   }
 
-  #delivery(live: Live, incoming: Incoming): Delivery {
+  #delivery(live: Live, incoming: Incoming, onSettled?: () => void): Delivery {
     const { fields, properties } = incoming;
     let settled = live.noAck ? SETTLED : undefined;
     const delivery: Writable<Delivery> = {
       message: messageOf(incoming),
-      to: this.#to,
+      to: live.locate(fields),
       redelivered: fields.redelivered,
       settle: (outcome) => {
-        settled ??= settle(live, incoming, outcome);
+        if (settled !== undefined) return settled;
+        settled = settle(live, incoming, outcome);
+        onSettled?.();
         return settled;
       },
     };
@@ -323,6 +389,24 @@ export class RabbitSubscription implements Subscription {
     if (typeof count === 'number') delivery.deliveryCount = count;
     return delivery;
   }
+}
+
+/** Whether a message that was sent to an exchange came by that route. */
+interface Way {
+  readonly exchange: string;
+  /** Undefined where the exchange gives every message to everybody, or the key is a part of the address. */
+  readonly key: string | undefined;
+  readonly to: (key: string) => Address;
+}
+
+function wayOf(topology: Topology, source: Exclude<Source, { kind: 'reply' }>): Way {
+  if (source.kind === 'topic') {
+    const { exchange } = source;
+    const route = topology.route({ kind: 'topic', exchange, key: source.pattern });
+    return { exchange: route.exchange?.name ?? '', key: undefined, to: (key) => ({ kind: 'topic', exchange, key }) };
+  }
+  const { exchange, key } = topology.route(source);
+  return { exchange: exchange?.name ?? '', key: exchange?.type === 'fanout' ? undefined : key, to: () => source };
 }
 
 function settle({ link, channel, open }: Live, incoming: Incoming, outcome: Outcome): Promise<boolean> {

@@ -70,7 +70,6 @@ export class RPCServer implements AsyncDisposable {
   readonly #errors: ErrorRegistry;
   readonly #server: Server;
   readonly #cancelled = new Remembered(CANCELS_REMEMBERED, CANCELS_REMEMBERED_MS);
-  #release: () => void = () => {};
 
   constructor(transport: Transport, options: RPCServerOptions) {
     const { target, endpoints, access, serializer = {}, errors = {}, layers = [], ping = true } = options;
@@ -101,13 +100,7 @@ export class RPCServer implements AsyncDisposable {
 
   /** Subscribes. Resolves when requests sent from then on are certain to arrive. */
   async start(): Promise<this> {
-    this.#release = this.#transport.adopt(this);
-    try {
-      await this.#server.start();
-    } catch (error) {
-      this.#release();
-      throw error;
-    }
+    await this.#server.start();
     return this;
   }
 
@@ -124,10 +117,8 @@ export class RPCServer implements AsyncDisposable {
    * Stops intake, gives back what has not started, waits until what runs has been answered. With `timeoutMs` it returns
    * on time and reports the methods that were still running, whose signals it aborts.
    */
-  async close(options?: CloseOptions): Promise<CloseReport> {
-    const report = await this.#server.close(options);
-    this.#release();
-    return report;
+  close(options?: CloseOptions): Promise<CloseReport> {
+    return this.#server.close(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -43,6 +43,28 @@ export function group(suite: Suite): void {
     expect([...box.texts, ...other.texts].sort()).to.deep.equal(['fence', 'x']);
   });
 
+  test('tells what was sent to a topic from what was sent to the group itself', async (kit) => {
+    const driver = await kit.driver();
+    const [exchange, members] = [name('e'), name('g')];
+    const box = await kit.open(driver, pattern(exchange, '#'), { group: members });
+    await kit.send(driver, topic(exchange, 'a.b'), 'x');
+    await kit.send(driver, to(members), 'y');
+    await box.first(2);
+    expect(box.items.map((delivery) => delivery.to)).to.deep.equal([topic(exchange, 'a.b'), to(members)]);
+  });
+
+  suite.cases({ kinds: ['topic', 'group'], when: ({ delay }) => delay })(
+    'tells the exchange and key of a message that was delayed',
+    async (kit) => {
+      const driver = await kit.driver();
+      const exchange = name('e');
+      const box = await kit.open(driver, pattern(exchange, '#'), { group: name('g') });
+      await kit.send(driver, topic(exchange, 'a.b'), 'x', { delayMs: 20 });
+      const [delivery] = await box.first(1);
+      expect(delivery?.to).to.deep.equal(topic(exchange, 'a.b'));
+    },
+  );
+
   test('collects for a group while no member is there', async (kit) => {
     const driver = await kit.driver();
     const [exchange, members] = [name('e'), name('g')];

@@ -98,6 +98,16 @@ export function topic(suite: Suite): void {
     expect(await box.textsOf(2)).to.deep.equal(['from one', 'from the other']);
   });
 
+  test('tells the exchange and key that each message was sent with', async (kit) => {
+    const driver = await kit.driver();
+    const [one, other] = [name('e'), name('e')];
+    const box = await kit.open(driver, [pattern(one, 'a.*'), pattern(other, '#')]);
+    const sent = [to(one, 'a.b'), to(other, 'c'), to(other, 'a.b')];
+    for (const address of sent) await kit.send(driver, address, 'x');
+    await box.first(3);
+    expect(box.items.map((delivery) => delivery.to)).to.deep.equal(sent);
+  });
+
   test('keeps keys of the same name in two exchanges apart', async (kit) => {
     const driver = await kit.driver();
     const [one, other] = [name('e'), name('e')];

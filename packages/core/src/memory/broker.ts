@@ -18,26 +18,28 @@ export class MemoryBroker {
   readonly #delays = new Set<NodeJS.Timeout>();
 
   /** Puts the message into every queue it is meant for. Returns false when there is none. */
-  send(to: Address, message: Message, { delayMs, unrouted, keepFor, retention }: SendOptions): boolean {
+  send(to: Address, message: Message, options: SendOptions, label: Address = to): boolean {
+    const { delayMs, unrouted, keepFor, retention } = options;
     // `slice` of a Buffer would be a view of the sender's memory.
     const copy: Message = { ...message, body: new Uint8Array(message.body) };
     if (delayMs !== undefined) {
       const timer = setTimeout(() => {
         this.#delays.delete(timer);
-        this.send(to, copy, {
-          ...(unrouted && { unrouted }),
-          ...(keepFor !== undefined && { keepFor }),
-          ...(retention && { retention }),
-        });
+        const { delayMs: _, ...rest } = options;
+        this.send(to, copy, rest, label);
       }, delayMs);
       this.#delays.add(timer);
       return true;
     }
-    const queues = this.#route(to);
-    if (queues.length === 0 && unrouted === 'keep') queues.push(this.queue(defaultQueue(to, keepFor), retention));
     const expiresAt = message.ttlMs === undefined ? undefined : performance.now() + message.ttlMs;
-    for (const queue of queues) queue.push({ message: copy, expiresAt, deliveryCount: 0 });
-    return queues.length > 0;
+    const entry = { message: copy, expiresAt, priority: options.priority ?? 0, deliveryCount: 0 };
+    const queues = this.#route(to);
+    for (const queue of queues) queue.push({ ...entry, to: label });
+    if (queues.length > 0 || unrouted !== 'keep') return queues.length > 0;
+    const home: Address = to.kind === 'topic' ? { kind: 'group', name: keepFor ?? to.key } : label;
+    const kept = this.queue(to.kind === 'topic' ? describe(home) : describe(to), retention);
+    kept.push({ ...entry, to: home });
+    return true;
   }
 
   /** The queue of that name, made if it is not there. */
@@ -66,6 +68,13 @@ export class MemoryBroker {
   /** The queue behind an address that is a queue. */
   find(address: Address): MemoryQueue | undefined {
     return this.#queues.get(describe(address));
+  }
+
+  /** A consumer is gone: so is its queue, where nobody else could use it. */
+  leave(queue: MemoryQueue, kind: Source['kind'], group: string | undefined, how: 'closed' | 'lost'): void {
+    const isPrivate = kind === 'reply' || kind === 'multicast' || (kind === 'topic' && group === undefined);
+    // A server's own queue that still holds messages waits for the server to come back.
+    if (isPrivate || (kind === 'unicast' && how === 'closed' && queue.unused)) this.remove(queue);
   }
 
   remove(queue: MemoryQueue): void {
@@ -102,13 +111,16 @@ export class MemoryBroker {
   }
 
   #deadLetter(entry: Entry, group: string | undefined): void {
-    if (group !== undefined) this.queue(`group ${group}`).push({ ...entry, expiresAt: undefined, deliveryCount: 0 });
+    if (group === undefined) return;
+    const to: Address = { kind: 'group', name: group };
+    this.queue(describe(to)).push({
+      message: entry.message,
+      to,
+      priority: entry.priority,
+      expiresAt: undefined,
+      deliveryCount: 0,
+    });
   }
-}
-
-/** The queue that `keep` makes. */
-function defaultQueue(to: Address, keepFor: string | undefined): string {
-  return to.kind === 'topic' ? `group ${keepFor ?? to.key}` : describe(to);
 }
 
 /** The name of a queue that subscribers share, or undefined where each has its own. */

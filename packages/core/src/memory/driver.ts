@@ -31,9 +31,10 @@ const FEATURES: Features = {
   unroutable: 'detected',
   ttl: true,
   delay: true,
-  priority: false,
+  priority: true,
   keep: true,
   deliveryCount: true,
+  untilEmpty: true,
   durable: false,
 };
 
@@ -81,8 +82,6 @@ class MemoryDriver implements Driver {
 
   async send(to: Address, message: Message, options: SendOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
-    if (options.priority !== undefined || options.retention?.maxPriority !== undefined)
-      throw new UnsupportedError(this.name, 'message priorities');
     if (options.unrouted === 'keep' && (to.kind === 'multicast' || to.kind === 'reply')) {
       throw new UnsupportedError(this.name, `keeping messages for ${describe(to)}`);
     }
@@ -91,8 +90,8 @@ class MemoryDriver implements Driver {
     const fault = this.#faults?.takeSendFault();
     if (fault === 'refuse') throw new DeliveryError(`${describe(to)}: the broker refused the message`);
     const { broker } = this.#connection;
-    const routed = broker.send(this.#spaced(to), message, options);
-    if (fault === 'duplicate') broker.send(this.#spaced(to), message, options);
+    const routed = broker.send(this.#spaced(to), message, options, to);
+    if (fault === 'duplicate') broker.send(this.#spaced(to), message, options, to);
     if (fault === 'cut') {
       this.#connection.down();
       throw new OutcomeUnknownError(`sending to ${describe(to)}`);
@@ -107,11 +106,12 @@ class MemoryDriver implements Driver {
   ): Promise<Subscription> {
     options.signal?.throwIfAborted();
     if (this.#connection.closed) throw new ClosedError('the transport');
-    if (options.retention?.maxPriority !== undefined) throw new UnsupportedError(this.name, 'message priorities');
     const [first] = from;
     if (first === undefined) throw new ConfigError('subscribe', 'no source to subscribe to');
     if (from.length > 1 && from.some(({ kind }) => kind === 'reply'))
       throw new ConfigError('subscribe', 'a reply source stands alone');
+    if (options.untilEmpty === true && (from.length > 1 || (first.kind !== 'group' && first.kind !== 'mailbox')))
+      throw new ConfigError('subscribe', 'untilEmpty is for one group or mailbox');
     await this.#connection.connected(options.signal);
     const sources = from.map((source) => this.#spaced(source));
     return new MemorySubscription(this.#connection, sources, first, receive, options);

@@ -2,21 +2,49 @@ import type { Address } from '../address.ts';
 import type { Retention } from '../driver.ts';
 import type { Delivery, Message, Outcome } from '../message.ts';
 
+/** How a delivery goes back into its queue. */
+export interface GivenBack {
+  /** Whether it counts as a failed attempt. */
+  readonly failed: boolean;
+  /** Never to this consumer again. */
+  readonly elsewhere?: boolean;
+  /** What goes back in place of what was delivered. */
+  readonly message?: Message;
+}
+
+/** A delivery with what a broker on the wire tells its clients besides. */
+export interface MemoryDelivery extends Delivery {
+  readonly deliveryCount: number;
+  /** On the clock of `performance.now()`. */
+  readonly expiresAt: number | undefined;
+  /** Ends the delivery as `release` does, in more ways. Whether it could still be settled. */
+  giveBack(how: GivenBack): boolean;
+}
+
 export interface Entry {
-  readonly message: Message;
+  message: Message;
+  /** Where it was sent. */
+  readonly to: Address;
+  readonly priority: number;
   /** When it is too late to deliver it, on the clock of `performance.now()`. */
   readonly expiresAt: number | undefined;
+  /** How often it failed: was given back by its receiver, or lost with it. */
   deliveryCount: number;
+  /** How often it was handed out. */
+  handedOut?: number;
   /** Its place in the queue, kept when it is given back. */
   place?: number;
+  /** Those that do not want it again. */
+  refusedBy?: WeakSet<Consumer> | undefined;
 }
 
 export interface Consumer {
-  readonly to: Address;
-  readonly prefetch: number;
-  readonly receive: (delivery: Delivery) => void;
+  readonly receive: (delivery: MemoryDelivery) => void;
   readonly unsettled: Set<Entry>;
-  paused: boolean;
+  /** Whether it takes one more now. Who has room again wakes the queue. */
+  readonly hasRoom: () => boolean;
+  /** Told when it has room and nothing is left to deliver. */
+  readonly onEmpty?: (() => void) | undefined;
 }
 
 /** Messages in order, and the consumers that take turns at them. Delivers in a later turn of the event loop, as a broker does. */
@@ -56,7 +84,7 @@ export class MemoryQueue {
 
   push(entry: Entry): void {
     entry.place = this.#places++;
-    this.#entries.push(entry);
+    this.#insert(entry);
     const { maxLength } = this.#retention;
     if (maxLength !== undefined && this.#entries.length > maxLength) this.#entries.shift();
     this.#pump();
@@ -78,11 +106,11 @@ export class MemoryQueue {
   giveBack(consumer: Consumer): void {
     const held = [...consumer.unsettled];
     consumer.unsettled.clear();
-    for (const entry of held) this.#requeue(entry);
+    for (const entry of held) this.#requeue(entry, { failed: true });
   }
 
-  resume(consumer: Consumer): void {
-    consumer.paused = false;
+  /** A consumer has room again. */
+  wake(): void {
     this.#pump();
   }
 
@@ -98,16 +126,27 @@ export class MemoryQueue {
     this.#expiry = setTimeout(this.#onExpired, expiresMs).unref();
   }
 
-  #requeue(entry: Entry): void {
-    entry.deliveryCount++;
-    const { place = 0 } = entry;
-    const next = this.#entries.findIndex((other) => (other.place ?? 0) > place);
-    this.#entries.splice(next < 0 ? this.#entries.length : next, 0, entry);
+  #requeue(entry: Entry, { failed, message = entry.message }: GivenBack): void {
+    if (failed) entry.deliveryCount++;
+    entry.message = message;
+    this.#insert(entry);
     this.#pump();
   }
 
+  /** Higher priorities first, in queues that have them; then in order of arrival. */
+  #insert(entry: Entry): void {
+    const { maxPriority = 0 } = this.#retention;
+    const rank = (one: Entry): number => Math.min(one.priority, maxPriority);
+    const isLater = (other: Entry): boolean =>
+      rank(other) < rank(entry) || (rank(other) === rank(entry) && (other.place ?? 0) > (entry.place ?? 0));
+    const last = this.#entries.at(-1);
+    const next = last === undefined || !isLater(last) ? -1 : this.#entries.findIndex(isLater);
+    this.#entries.splice(next < 0 ? this.#entries.length : next, 0, entry);
+  }
+
   #pump(): void {
-    if (this.#pumping || this.#entries.length === 0 || this.#consumers.length === 0) return;
+    if (this.#pumping || this.#consumers.length === 0) return;
+    if (this.#entries.length === 0) return this.#tellEmpty();
     this.#pumping = true;
     setImmediate(() => {
       this.#pumping = false;
@@ -116,43 +155,71 @@ export class MemoryQueue {
   }
 
   #deliver(): void {
+    let index = 0;
     // Only what is here now: what handlers send back waits for the next turn.
     for (let left = this.#entries.length; left > 0; left--) {
-      const consumer = this.#next();
-      const entry = consumer && this.#entries.shift();
-      if (consumer === undefined || entry === undefined) return;
-      if (entry.expiresAt !== undefined && entry.expiresAt <= performance.now()) continue;
+      const entry = this.#entries[index];
+      if (entry === undefined) break;
+      const isLate = entry.expiresAt !== undefined && entry.expiresAt <= performance.now();
+      const consumer = isLate ? undefined : this.#next(entry);
+      if (!isLate && consumer === undefined) {
+        if (entry.refusedBy === undefined) return;
+        index++;
+        continue;
+      }
+      if (index === 0) this.#entries.shift();
+      else this.#entries.splice(index, 1);
+      if (consumer === undefined) continue;
       consumer.unsettled.add(entry);
       consumer.receive(this.#delivery(entry, consumer));
     }
-    this.#pump();
+    // What is left then was refused by all who have room.
+    if (index > 0 && index >= this.#entries.length) this.#tellEmpty();
+    else this.#pump();
   }
 
-  /** The next consumer with room, which then goes to the end of the line. */
-  #next(): Consumer | undefined {
-    const index = this.#consumers.findIndex(({ paused, unsettled, prefetch }) => !paused && unsettled.size < prefetch);
+  #tellEmpty(): void {
+    for (const { onEmpty, hasRoom } of this.#consumers) if (hasRoom()) onEmpty?.();
+  }
+
+  /** The next consumer that takes it, which then goes to the end of the line. */
+  #next(entry: Entry): Consumer | undefined {
+    const index = this.#consumers.findIndex((each) => each.hasRoom() && !entry.refusedBy?.has(each));
     const [consumer] = index < 0 ? [] : this.#consumers.splice(index, 1);
     if (consumer !== undefined) this.#consumers.push(consumer);
     return consumer;
   }
 
-  #delivery(entry: Entry, consumer: Consumer): Delivery {
-    const { message, deliveryCount } = entry;
+  #delivery(entry: Entry, consumer: Consumer): MemoryDelivery {
+    const { message, to, deliveryCount, expiresAt, handedOut = 0 } = entry;
+    const turn = handedOut + 1;
+    entry.handedOut = turn;
+    const end = (how: () => void): boolean => {
+      if (entry.handedOut !== turn || !consumer.unsettled.delete(entry)) return false;
+      how();
+      this.#pump();
+      return true;
+    };
+    const giveBack = (how: GivenBack): boolean =>
+      end(() => {
+        entry.refusedBy ??= how.elsewhere ? new WeakSet() : undefined;
+        if (how.elsewhere) entry.refusedBy?.add(consumer);
+        this.#requeue(entry, how);
+      });
     return {
       // What a receiver does to its copy is not seen by another, nor by itself the next time.
       message: { ...message, body: new Uint8Array(message.body) },
-      to: consumer.to,
-      redelivered: deliveryCount > 0,
+      to,
+      redelivered: handedOut > 0,
       deliveryCount,
-      settle: (outcome) => Promise.resolve(this.#settle(entry, deliveryCount, consumer, outcome)),
+      expiresAt,
+      giveBack,
+      settle: (outcome) =>
+        Promise.resolve(outcome === 'release' ? giveBack({ failed: true }) : end(() => this.#drop(entry, outcome))),
     };
   }
 
-  #settle(entry: Entry, deliveryCount: number, consumer: Consumer, outcome: Outcome): boolean {
-    if (entry.deliveryCount !== deliveryCount || !consumer.unsettled.delete(entry)) return false;
-    if (outcome === 'release') this.#requeue(entry);
-    else if (outcome === 'reject') this.#onRejected(entry, this.#retention.deadLetter);
-    this.#pump();
-    return true;
+  #drop(entry: Entry, outcome: Exclude<Outcome, 'release'>): void {
+    if (outcome === 'reject') this.#onRejected(entry, this.#retention.deadLetter);
   }
 }

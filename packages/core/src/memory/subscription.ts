@@ -4,7 +4,7 @@ import { ConnectionError } from '../errors.ts';
 import { newId } from '../id.ts';
 import type { Delivery } from '../message.ts';
 import type { MemoryConnection } from './connection.ts';
-import type { Consumer, MemoryQueue } from './queue.ts';
+import type { Consumer, Entry, MemoryQueue } from './queue.ts';
 
 const DEFAULT_PREFETCH = 64;
 
@@ -45,12 +45,11 @@ export class MemorySubscription implements Subscription {
 
   async pause(): Promise<void> {
     this.#paused = true;
-    if (this.#consumer !== undefined) this.#consumer.paused = true;
   }
 
   async resume(): Promise<void> {
     this.#paused = false;
-    if (this.#consumer !== undefined) this.#queue?.resume(this.#consumer);
+    this.#queue?.wake();
   }
 
   async stop(): Promise<void> {
@@ -70,7 +69,7 @@ export class MemorySubscription implements Subscription {
   /** The connection was cut: what is held goes back, and its old deliveries settle nothing. */
   down(error: Error): void {
     const queue = this.#detach();
-    if (queue !== undefined && this.#isExclusive) this.#connection.broker.remove(queue);
+    if (queue !== undefined) this.#connection.broker.leave(queue, this.address.kind, this.#options.group, 'lost');
     if (this.address.kind === 'reply') this.#finish(error);
   }
 
@@ -89,30 +88,28 @@ export class MemorySubscription implements Subscription {
   async #close(): Promise<void> {
     this.#stopped = true;
     const queue = this.#detach();
-    // A server's own queue that still holds messages waits for the server to come back.
-    const leaves = this.#isExclusive || (this.address.kind === 'unicast' && queue?.unused);
-    if (queue !== undefined && leaves) this.#connection.broker.remove(queue);
+    if (queue !== undefined) this.#connection.broker.leave(queue, this.address.kind, this.#options.group, 'closed');
     this.#finish(undefined);
-  }
-
-  /** Nobody else can use the queue, and it dies with the connection. */
-  get #isExclusive(): boolean {
-    const { kind } = this.address;
-    return kind === 'reply' || kind === 'multicast' || (kind === 'topic' && this.#options.group === undefined);
   }
 
   #attach(): void {
     const { broker } = this.#connection;
-    const { group, retention, prefetch = DEFAULT_PREFETCH } = this.#options;
-    this.#queue =
-      this.address.kind === 'reply'
-        ? broker.queue(describe(this.address))
-        : broker.queueFor(this.#from, group, retention);
-    if (!this.#mismatchLogged && this.#queue.differsFrom(retention ?? {})) {
+    const { group, retention, prefetch = DEFAULT_PREFETCH, untilEmpty = false } = this.#options;
+    if (untilEmpty) this.#queue = broker.find(this.address);
+    else if (this.address.kind === 'reply') this.#queue = broker.queue(describe(this.address));
+    else this.#queue = broker.queueFor(this.#from, group, retention);
+    if (this.#queue === undefined) return this.#end(undefined);
+    if (!untilEmpty && !this.#mismatchLogged && this.#queue.differsFrom(retention ?? {})) {
       this.#mismatchLogged = true;
       this.#connection.logger.warn({ queue: this.#queue.name }, 'a queue with other attributes is used as it is');
     }
-    this.#consumer = { to: this.address, prefetch, receive: this.#receive, unsettled: new Set(), paused: this.#paused };
+    const unsettled = new Set<Entry>();
+    this.#consumer = {
+      receive: this.#receive,
+      unsettled,
+      hasRoom: () => !this.#paused && unsettled.size < prefetch,
+      onEmpty: untilEmpty ? () => this.#drained() : undefined,
+    };
     this.#queue.attach(this.#consumer);
   }
 
@@ -125,6 +122,11 @@ export class MemorySubscription implements Subscription {
     this.#queue = undefined;
     this.#consumer = undefined;
     return queue;
+  }
+
+  #drained(): void {
+    void this.stop();
+    this.#end(undefined);
   }
 
   #finish(error: Error | undefined): void {

@@ -1,4 +1,4 @@
-import type { JobEnd } from '@posthorn/core';
+import type { JobEnd } from './server.ts';
 
 export interface BatchOptions {
   /** Handle this many at once, at most. */

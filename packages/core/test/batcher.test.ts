@@ -1,7 +1,7 @@
-import type { JobEnd } from '@posthorn/core';
 import { expect } from 'chai';
 import { type SinonFakeTimers, useFakeTimers } from 'sinon';
 import { Batcher } from '../src/batcher.ts';
+import type { JobEnd } from '../src/server.ts';
 
 describe('a batcher', () => {
   let clock: SinonFakeTimers;

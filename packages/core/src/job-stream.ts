@@ -1,25 +1,24 @@
-import type { JobEnd } from '@posthorn/core';
-import type { Notification } from './notification.ts';
+import type { JobEnd } from './server.ts';
 
-interface Waiting {
-  readonly notification: Notification;
+interface Waiting<T> {
+  readonly item: T;
   readonly resolve: (end: JobEnd) => void;
 }
 
 /**
- * Notifications for `for await` loops; several loops share them. What it holds is bounded by the listener's prefetch:
- * each entry is a job that runs.
+ * Items for `for await` loops; several loops share them. An item is done when its loop asks for the next one. What it
+ * holds is bounded by its server's prefetch: each entry is a job that runs.
  */
-export class NotificationStream {
-  #waiting: Waiting[] = [];
+export class JobStream<T> {
+  #waiting: Waiting<T>[] = [];
   #idle: (() => void)[] = [];
   #ended = false;
 
   /** Resolves when the loop is done with it. */
-  add(notification: Notification): Promise<JobEnd> {
+  add(item: T): Promise<JobEnd> {
     if (this.#ended) return Promise.resolve('release');
     return new Promise((resolve) => {
-      this.#waiting.push({ notification, resolve });
+      this.#waiting.push({ item, resolve });
       this.#wake();
     });
   }
@@ -32,13 +31,13 @@ export class NotificationStream {
     this.#wake();
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterator<Notification> {
-    let current: Waiting | undefined;
+  async *[Symbol.asyncIterator](): AsyncIterator<T> {
+    let current: Waiting<T> | undefined;
     try {
       for (;;) {
         current = this.#waiting.shift();
         if (current !== undefined) {
-          yield current.notification;
+          yield current.item;
           current.resolve('accept');
           current = undefined;
         } else if (this.#ended) return;
