@@ -34,19 +34,15 @@ describe('RabbitMQ: what calls cost on the wire', () => {
           clients.map((client) => client.call({}, 'echo', { round })),
         ).flat(),
       );
-    // A request is settled, a reply needs no settlement.
-    const acked = (count: number): Promise<unknown> =>
-      waitFor(`${count} acks`, () => tap.counts()['client->broker basic.ack'] === count);
     await callAll(1);
-    await acked(CLIENTS);
-
     tap.reset();
     const replies = await callAll(CALLS / CLIENTS);
 
     expect(replies).to.have.lengthOf(CALLS);
-    await acked(CALLS);
-    expect(methods(tap.counts())).to.deep.equal({
-      'client->broker basic.ack': CALLS,
+    const { 'client->broker basic.ack': acks, ...others } = methods(tap.counts());
+    // Requests that came together are settled together, before they are run; a reply needs no settlement.
+    expect(acks).to.be.within(1, CALLS);
+    expect(others).to.deep.equal({
       'client->broker basic.publish': 2 * CALLS,
       'broker->client basic.deliver': 2 * CALLS,
     });

@@ -14,7 +14,6 @@ import { Log } from './log.ts';
 import { text } from './messages.ts';
 
 const CLOSE_MS = 5_000;
-const POLL_MS = 8_000;
 
 /** A driver with all it told its context. */
 export interface Link {
@@ -22,6 +21,7 @@ export interface Link {
   readonly statuses: Log<Status>;
   readonly returned: Log<{ readonly messageId: string | undefined; readonly to: Address }>;
   readonly lost: Log<Error>;
+  readonly late: Log<'settled'>;
   readonly logs: Log<{ readonly level: keyof Logger; readonly message: string | undefined }>;
 }
 
@@ -39,6 +39,7 @@ export class Kit {
     const statuses = new Log<Status>('statuses', ({ state }) => state);
     const returned: Link['returned'] = new Log('returned messages', ({ messageId }) => String(messageId));
     const lost = new Log<Error>('losses', ({ message }) => message);
+    const late: Link['late'] = new Log('late settlements', String);
     const logs: Link['logs'] = new Log('log lines', ({ level, message }) => `${level}: ${message}`);
     const at = (level: keyof Logger) => (_: object, message?: string) => logs.add({ level, message });
     const context: DriverContext = {
@@ -46,8 +47,9 @@ export class Kit {
       onStatus: (status) => statuses.add(status),
       onReturned: (messageId, to) => returned.add({ messageId, to }),
       onLost: (error) => lost.add(error),
+      onLateSettle: () => late.add('settled'),
     };
-    const link = { driver: await this.harness.connect(context), statuses, returned, lost, logs };
+    const link = { driver: await this.harness.connect(context), statuses, returned, lost, late, logs };
     this.#links.push(link);
     return link;
   }
@@ -111,15 +113,6 @@ export async function outcomeOf(promise: Promise<unknown>): Promise<unknown> {
     return 'resolved';
   } catch (error) {
     return error instanceof MessagingError ? error.code : error;
-  }
-}
-
-/** Asks until the answer is yes, for facts that no event tells. Lets the event loop turn in between. */
-export async function poll(what: string, probe: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + POLL_MS;
-  while (!(await probe())) {
-    if (performance.now() > deadline) throw new Error(`waited ${POLL_MS} ms for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
 

@@ -54,7 +54,7 @@ export class Suite {
       const isPossible = !harness.some((ability) => never.includes(ability));
       if (isPossible && kinds.every((kind) => features.kinds.includes(kind)) && when(features)) continue;
       this.#cases.delete(test);
-      if (test.parent !== undefined) test.parent.tests = test.parent.tests.filter((other) => other !== test);
+      remove(test);
     }
     const titles = new Set([...this.#cases.keys()].map(({ title }) => title));
     const unknown = this.#harness.knownGaps?.find((title) => !titles.has(title));
@@ -78,8 +78,13 @@ export class Suite {
   }
 }
 
+/** Takes a test out of the run. */
+export function remove(test: Mocha.Test): void {
+  if (test.parent !== undefined) test.parent.tests = test.parent.tests.filter((other) => other !== test);
+}
+
 /** Skips the running case, and leaves the reason where reporters can find it. */
-function skip(context: Mocha.Context, why: string): never {
+export function skip(context: Mocha.Context, why: string): never {
   context['skipReason'] = why;
   return context.skip();
 }

@@ -100,7 +100,7 @@ const MUTANTS: readonly (readonly [string, string, Sabotage])[] = [
   ],
   [
     'claims to have settled what it cannot',
-    'cannot settle once the subscription was closed, and says so',
+    'cannot settle once the subscription was closed, says so, and counts it',
     (driver) => delivering(driver, (one) => ({ ...one, settle: async (how) => (await one.settle(how)) || true })),
   ],
   [

@@ -40,7 +40,7 @@ export interface Driver extends AsyncDisposable {
    * on are certain to arrive. At most `prefetch` deliveries are unsettled at any time. `receive` must not throw.
    *
    * The subscription survives reconnects; what was unsettled is delivered again, and settling the old delivery does
-   * nothing. A `reply` source stands alone in its list, and does not survive: `ended` tells its loss, and who needs a
+   * nothing but be counted (`DriverContext.onLateSettle`). A `reply` source stands alone in its list, and does not survive: `ended` tells its loss, and who needs a
    * reply address subscribes again. Its deliveries may count as settled from the start, prefetch or not: nobody else could
    * get them.
    */
@@ -139,6 +139,8 @@ export interface Features {
   readonly keep: boolean;
   readonly deliveryCount: boolean;
   readonly untilEmpty: boolean;
+  /** What is released, or given back by a consumer that leaves, takes its old place in the queue. Else some place. */
+  readonly inPlace: boolean;
   /** Messages outlive the process of the broker. */
   readonly durable: boolean;
 }
@@ -151,4 +153,6 @@ export interface DriverContext {
   readonly onReturned: (messageId: string | undefined, to: Address) => void;
   /** Messages sent without `confirm` may have been lost, though the connection lives: their outcome is unknown. */
   readonly onLost: (error: Error) => void;
+  /** A delivery was settled for the first time after its connection or subscription was gone. */
+  readonly onLateSettle?: () => void;
 }

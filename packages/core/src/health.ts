@@ -12,6 +12,8 @@ export interface Health {
   readonly lastError: Error | undefined;
   /** How often the connection was lost and came back. */
   readonly reconnects: number;
+  /** How many deliveries were settled too late: their connection was gone, and the broker delivers them again. */
+  readonly lateSettlements: number;
   /** When it was last known to be connected and not blocked. */
   readonly lastOk: Date | undefined;
 }
@@ -19,11 +21,12 @@ export interface Health {
 /** After a reconnect it is `degraded` for this long. */
 const RECENT_MS = 60_000;
 
-/** Keeps what `Health` needs out of the changes of status. */
+/** Keeps what `Health` needs out of what the driver tells. */
 export class HealthRecord {
   #status: Status | undefined;
   #lastError: Error | undefined;
   #reconnects = 0;
+  #lateSettlements = 0;
   #reconnectedAt = Number.NEGATIVE_INFINITY;
   #lastOk: Date | undefined;
 
@@ -48,11 +51,16 @@ export class HealthRecord {
     }
   }
 
+  settledLate(): void {
+    this.#lateSettlements++;
+  }
+
   snapshot(): Health {
     return {
       state: this.#state(),
       lastError: this.#lastError,
       reconnects: this.#reconnects,
+      lateSettlements: this.#lateSettlements,
       lastOk: this.#status?.state === 'connected' ? new Date() : this.#lastOk,
     };
   }

@@ -2,39 +2,49 @@ import { onAbort } from './abort.ts';
 import type { Address } from './address.ts';
 import type { Driver, Subscription } from './driver.ts';
 import { ClosedError, ConnectionError, OutcomeUnknownError, UnroutableError } from './errors.ts';
+import { newId, numberOf } from './id.ts';
 import type { Delivery, Message } from './message.ts';
+import { Sweeper } from './sweeper.ts';
 
+/** Something that waits for an answer. */
 export interface Expectation {
   /** What is waited for, for errors: `call reboot to anycast nova/compute`. */
   readonly what: string;
-  /** Made only when the time is up. */
-  readonly timeoutError: () => Error;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Made only when the time is up. */
+  timeoutError(): Error;
   /** Whether the request may have left already: only then is a lost connection an unknown outcome. */
-  readonly isWritten: () => boolean;
-  /** Looks at a message before it ends the wait: true keeps waiting (a sign of life, a part of the answer). */
-  readonly interim?: (message: Message) => boolean;
+  isWritten(): boolean;
+  /**
+   * Takes a message that answers. True ends the wait; false goes on waiting (a sign of life, a part of the answer). A
+   * throw ends the wait as `fail` does.
+   */
+  answer(message: Message): boolean;
+  /** The wait has ended without an answer. Must not throw. */
+  fail(reason: unknown): void;
 }
 
 interface Waiter {
+  readonly id: string;
   readonly expectation: Expectation;
-  readonly resolve: (message: Message) => void;
-  readonly reject: (reason: unknown) => void;
-  readonly timer: NodeJS.Timeout;
-  readonly unlisten: () => void;
+  readonly deadline: number;
+  readonly unlisten: (() => void) | undefined;
 }
 
 /**
  * The replies of one transport: one reply address for all its requests, and who waits for which. Replies, time-outs,
  * aborts, returned requests and lost connections all end a wait through one `#settle`.
+ *
+ * Ids end with the number of their place in a list, so that an answer finds who waits without a look-up by text.
  */
 export class Inbox {
   readonly #driver: Driver;
   readonly #correlate: (message: Message) => string | undefined;
   readonly #onUnknown: (message: Message) => void;
-  /** An object and no `Map`, for the reason that `Bag` gives. */
-  readonly #waiters: Record<string, Waiter> = Object.create(null);
+  readonly #waiters: (Waiter | undefined)[] = [];
+  readonly #free: number[] = [];
+  readonly #sweeper = new Sweeper((now) => this.#expire(now));
   #size = 0;
   #open: Promise<Subscription> | undefined;
   #name: string | undefined;
@@ -72,36 +82,45 @@ export class Inbox {
   }
 
   has(id: string): boolean {
-    return this.#waiters[id] !== undefined;
+    return this.#find(id) !== undefined;
   }
 
-  /** Registers a wait. Call it before the request is written, so that no reply can be missed. */
-  expect(id: string, expectation: Expectation): Promise<Message> {
-    if (this.#closed) return Promise.reject(new ClosedError('the transport'));
+  /**
+   * Registers a wait and returns the id for its request. Call it before the request is written, so that no answer can be
+   * missed.
+   *
+   * @throws {ClosedError}
+   * @throws the signal's reason, when it was aborted before
+   */
+  expect(expectation: Expectation): string {
+    if (this.#closed) throw new ClosedError('the transport');
     const { signal, timeoutMs } = expectation;
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.fail(id, expectation.timeoutError()), timeoutMs);
-      const unlisten = onAbort(signal, () => this.fail(id, signal?.reason));
-      this.#waiters[id] = { expectation, resolve, reject, timer, unlisten };
-      this.#size++;
-    });
+    signal?.throwIfAborted();
+    const place = this.#free.pop() ?? this.#waiters.length;
+    const id = newId(place);
+    const deadline = performance.now() + timeoutMs;
+    const unlisten = signal && onAbort(signal, () => this.fail(id, signal.reason));
+    this.#waiters[place] = { id, expectation, deadline, unlisten };
+    this.#size++;
+    this.#sweeper.by(deadline);
+    return id;
   }
 
   /** Ends one wait with an error, if it is still on. */
   fail(id: string, reason: unknown): void {
-    this.#settle(id)?.reject(reason);
+    const waiter = this.#find(id);
+    if (waiter !== undefined) this.#settle(waiter).fail(reason);
   }
 
   /** Ends the wait for an answer to a request that came back undelivered. */
   unroutable(id: string, to: Address): void {
-    const waiter = this.#waiters[id];
+    const waiter = this.#find(id);
     if (waiter !== undefined) this.fail(id, new UnroutableError(waiter.expectation.what, to));
   }
 
   /** Ends every wait: the reply address is gone. Nobody knows what became of the requests that were written. */
   lose(cause: Error): void {
-    for (const [id, { expectation }] of Object.entries(this.#waiters)) {
+    for (const { id, expectation } of this.#all()) {
       const { what } = expectation;
       const written = expectation.isWritten();
       this.fail(
@@ -117,7 +136,8 @@ export class Inbox {
    */
   close(): void {
     this.#closed = true;
-    for (const id of Object.keys(this.#waiters)) this.fail(id, new ClosedError('the transport'));
+    for (const { id } of this.#all()) this.fail(id, new ClosedError('the transport'));
+    this.#sweeper.stop();
     if (this.#open !== undefined) this.#forget(this.#open);
   }
 
@@ -143,15 +163,14 @@ export class Inbox {
     void delivery.settle('accept');
     const { message } = delivery;
     const id = this.#idOf(message);
-    const waiter = id === undefined ? undefined : this.#waiters[id];
-    if (id === undefined || waiter === undefined) return this.#onUnknown(message);
-    let interim = false;
+    const waiter = id === undefined ? undefined : this.#find(id);
+    if (waiter === undefined) return this.#onUnknown(message);
     try {
-      interim = waiter.expectation.interim?.(message) ?? false;
+      if (!waiter.expectation.answer(message)) return;
     } catch (error) {
-      return this.fail(id, error);
+      return this.fail(waiter.id, error);
     }
-    if (!interim) this.#settle(id)?.resolve(message);
+    this.#settle(waiter);
   }
 
   #idOf(message: Message): string | undefined {
@@ -163,14 +182,31 @@ export class Inbox {
     }
   }
 
-  #settle(id: string): Waiter | undefined {
-    const waiter = this.#waiters[id];
-    if (waiter === undefined) return undefined;
-    delete this.#waiters[id];
-    this.#size--;
-    clearTimeout(waiter.timer);
-    waiter.unlisten();
-    return waiter;
+  #find(id: string): Waiter | undefined {
+    const waiter = this.#waiters[numberOf(id)];
+    return waiter?.id === id ? waiter : undefined;
+  }
+
+  #all(): Waiter[] {
+    return this.#waiters.filter((waiter) => waiter !== undefined);
+  }
+
+  #settle({ id, expectation, unlisten }: Waiter): Expectation {
+    const place = numberOf(id);
+    this.#waiters[place] = undefined;
+    this.#free.push(place);
+    if (--this.#size === 0) this.#sweeper.rest();
+    unlisten?.();
+    return expectation;
+  }
+
+  #expire(now: number): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { id, expectation, deadline } of this.#all()) {
+      if (deadline <= now) this.fail(id, expectation.timeoutError());
+      else next = Math.min(next, deadline);
+    }
+    return next;
   }
 }
 

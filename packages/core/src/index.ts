@@ -66,6 +66,7 @@ export {
   type ServerOptions,
 } from './server.ts';
 export type { Status } from './status.ts';
+export { Sweeper } from './sweeper.ts';
 export { addressOf, checkTarget, type Target } from './target.ts';
 export { type Child, type OpenDriver, Transport, type TransportOptions } from './transport.ts';
 export { type Host, hostText, parseTransportUrl, type TransportUrl } from './url.ts';

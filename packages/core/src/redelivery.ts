@@ -86,7 +86,7 @@ export class Redelivery {
       {
         err: reason,
         from: describe(delivery.to),
-        home: describe(this.#home),
+        group: this.#home.name,
         messageId: delivery.message.messageId,
         deadLetter: this.#deadLetter,
       },

@@ -92,6 +92,7 @@ export class Transport implements AsyncDisposable {
       onLost: (error) => {
         for (const view of views) view.inbox.lose(error);
       },
+      onLateSettle: () => health.settledLate(),
     });
     connection = {
       driver,

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { HealthRecord } from '../src/health.ts';
-import { type DriverContext, MemoryFaults, memory, Transport } from '../src/index.ts';
+import { type Delivery, type DriverContext, MemoryFaults, memory, Transport } from '../src/index.ts';
 
 describe('the health of a transport', () => {
   let clock: sinon.SinonFakeTimers;
@@ -20,7 +20,7 @@ describe('the health of a transport', () => {
   });
 
   it('is unknown before anything was heard of the connection', async () => {
-    const nothing = { state: 'unknown', lastError: undefined, reconnects: 0, lastOk: undefined };
+    const nothing = { state: 'unknown', lastError: undefined, reconnects: 0, lateSettlements: 0, lastOk: undefined };
     expect(new HealthRecord().snapshot()).to.deep.equal(nothing);
     const mute = (context: DriverContext): DriverContext => ({ ...context, onStatus: () => {} });
     await using silent = await Transport.open((context) => memory(mute(context)));
@@ -33,6 +33,7 @@ describe('the health of a transport', () => {
       state: 'healthy',
       lastError: undefined,
       reconnects: 0,
+      lateSettlements: 0,
       lastOk: new Date(1_005_000),
     });
   });
@@ -42,7 +43,7 @@ describe('the health of a transport', () => {
     faults.disconnect();
     clock.tick(3_000);
     const { lastError, ...rest } = transport.health();
-    expect(rest).to.deep.equal({ state: 'unhealthy', reconnects: 0, lastOk: new Date(1_005_000) });
+    expect(rest).to.deep.equal({ state: 'unhealthy', reconnects: 0, lateSettlements: 0, lastOk: new Date(1_005_000) });
     expect(lastError).to.have.property('code', 'CONNECTION');
   });
 
@@ -66,12 +67,25 @@ describe('the health of a transport', () => {
     }
   });
 
+  it('immunity 1: counts each delivery that was settled after its connection was lost, once', async () => {
+    const to = { kind: 'anycast', exchange: 'e', topic: 't' } as const;
+    const deliveries: Delivery[] = [];
+    await transport.subscribe([to], (delivery) => void deliveries.push(delivery));
+    for (let n = 0; n < 3; n++) await transport.send(to, { body: Buffer.from('x') });
+    while (deliveries.length < 3) await new Promise(setImmediate);
+    const [settled, ...late] = deliveries;
+    await settled?.settle('accept');
+    faults.disconnect();
+    for (const delivery of [...deliveries, ...late]) await delivery.settle('accept');
+    expect(transport.health().lateSettlements).to.equal(2);
+  });
+
   it('is degraded while the broker blocks, says why, and has not been well since', () => {
     clock.tick(2_000);
     faults.block('disk alarm');
     clock.tick(7_000);
     const { lastError, ...rest } = transport.health();
-    expect(rest).to.deep.equal({ state: 'degraded', reconnects: 0, lastOk: new Date(1_002_000) });
+    expect(rest).to.deep.equal({ state: 'degraded', reconnects: 0, lateSettlements: 0, lastOk: new Date(1_002_000) });
     expect(lastError?.message).to.equal('blocked by the broker: disk alarm');
     faults.unblock();
     expect(transport.health()).to.include({ state: 'healthy', reconnects: 0 });
@@ -93,6 +107,7 @@ describe('the health of a transport', () => {
       state: 'unhealthy',
       lastError: undefined,
       reconnects: 0,
+      lateSettlements: 0,
       lastOk: new Date(1_000_000),
     });
   });

@@ -28,13 +28,27 @@ describe('the inbox', () => {
     await driver.close();
   });
 
-  const expectation = (more: Partial<Expectation> = {}): Expectation => ({
-    what: 'call x',
-    timeoutMs: 10_000,
-    timeoutError: () => new Error('time is up'),
-    isWritten: () => true,
-    ...more,
-  });
+  /** Waits; the answer, or the error, is the promise's. */
+  const expectAnswer = (
+    more: Partial<Expectation> = {},
+  ): { readonly id: string; readonly answered: Promise<Message> } => {
+    let id = '';
+    const answered = new Promise<Message>((resolve, reject) => {
+      id = inbox.expect({
+        what: 'call x',
+        timeoutMs: 10_000,
+        timeoutError: () => new Error('time is up'),
+        isWritten: () => true,
+        answer: (message) => {
+          resolve(message);
+          return true;
+        },
+        fail: reject,
+        ...more,
+      });
+    });
+    return { id, answered };
+  };
 
   const answer = async (correlationId: string, body = 'answer'): Promise<void> => {
     await driver.send({ kind: 'reply', name: await inbox.address() }, text(body, { correlationId }));
@@ -49,87 +63,107 @@ describe('the inbox', () => {
   });
 
   it('gives each reply to who waits for it, in any order', async () => {
-    const waiting = ['a', 'b', 'c'].map((id) => inbox.expect(id, expectation()));
-    for (const id of ['c', 'a', 'b']) await answer(id, id);
-    const bodies = (await Promise.all(waiting)).map(({ body }: Message) => Buffer.from(body).toString());
-    expect(bodies).to.deep.equal(['a', 'b', 'c']);
+    const waiting = [1, 2, 3].map(() => expectAnswer());
+    for (const { id } of [...waiting].reverse()) await answer(id, id);
+    const answers = await Promise.all(waiting.map(({ answered }) => answered));
+    const bodies = answers.map(({ body }) => Buffer.from(body).toString());
+    expect(bodies).to.deep.equal(waiting.map(({ id }) => id));
     expect(inbox.size).to.equal(0);
   });
 
   it('reports replies that nobody waits for, once too many included, and those it cannot tell apart', async () => {
-    const waiting = inbox.expect('a', expectation());
-    for (const id of ['a', 'a', 'b', 'unreadable']) await answer(id);
-    await waiting;
+    const { id, answered } = expectAnswer();
+    for (const other of [id, id, 'b', id.replace(/^./, (digit) => (digit === '0' ? '1' : '0')), 'unreadable'])
+      await answer(other);
+    await answered;
     await settled();
-    expect(unknown).to.deep.equal(['a', 'b', 'unreadable']);
+    expect(unknown).to.have.lengthOf(4);
+    expect([unknown[0], unknown[1], unknown[3]]).to.deep.equal([id, 'b', 'unreadable']);
   });
 
   it('keeps waiting after what is only in between', async () => {
     const bodies: string[] = [];
-    const interim = ({ body }: Message): boolean => bodies.push(Buffer.from(body).toString()) < 3;
-    const waiting = inbox.expect('a', expectation({ interim }));
-    for (const body of ['beat', 'beat', 'result']) await answer('a', body);
-    expect(Buffer.from((await waiting).body).toString()).to.equal('result');
+    const { id } = expectAnswer({
+      answer: ({ body }) => bodies.push(Buffer.from(body).toString()) === 3,
+    });
+    for (const body of ['beat', 'beat', 'result', 'late']) await answer(id, body);
+    await settled();
     expect(bodies).to.deep.equal(['beat', 'beat', 'result']);
+    expect(unknown).to.deep.equal([id]);
   });
 
   it('fails the wait for a reply that cannot be read', async () => {
     const bad = new Error('cannot read');
-    const interim = (): boolean => {
-      throw bad;
-    };
-    const waiting = rejection(inbox.expect('a', expectation({ interim })));
-    await answer('a');
-    expect(await waiting).to.equal(bad);
+    const { id, answered } = expectAnswer({
+      answer: () => {
+        throw bad;
+      },
+    });
+    await answer(id);
+    expect(await rejection(answered)).to.equal(bad);
   });
 
   it('ends a wait when its time is up, and leaves nothing behind', async () => {
-    const clock = sinon.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const waiting = rejection(inbox.expect('a', expectation({ timeoutMs: 100 })));
+    const clock = sinon.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const { id, answered } = expectAnswer({ timeoutMs: 100 });
     clock.tick(99);
-    expect(inbox.has('a')).to.equal(true);
+    expect(inbox.has(id)).to.equal(true);
     clock.tick(1);
-    expect((await waiting).message).to.equal('time is up');
+    expect((await rejection(answered)).message).to.equal('time is up');
     expect([inbox.size, clock.countTimers()]).to.deep.equal([0, 0]);
+  });
+
+  it('ends each wait at its own time, in whatever order they began', async () => {
+    const clock = sinon.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const [long, short] = [expectAnswer({ timeoutMs: 300 }), expectAnswer({ timeoutMs: 100 })];
+    clock.tick(100);
+    expect((await rejection(short.answered)).message).to.equal('time is up');
+    expect(inbox.has(long.id)).to.equal(true);
+    clock.tick(200);
+    expect((await rejection(long.answered)).message).to.equal('time is up');
   });
 
   it('ends a wait when its signal is aborted, with the reason, and takes its listener off', async () => {
     const giveUp = new AbortController();
     const add = sinon.spy(giveUp.signal, 'addEventListener');
     const remove = sinon.spy(giveUp.signal, 'removeEventListener');
-    const waiting = rejection(inbox.expect('a', expectation({ signal: giveUp.signal })));
+    const waiting = rejection(expectAnswer({ signal: giveUp.signal }).answered);
     const reason = new Error('enough');
     giveUp.abort(reason);
     expect(await waiting).to.equal(reason);
     expect(remove.args.map(([type, listener]) => [type, listener])).to.deep.equal(
       add.args.map(([type, listener]) => [type, listener]),
     );
-    expect(await rejection(inbox.expect('b', expectation({ signal: giveUp.signal })))).to.equal(reason);
+    expect(await rejection(expectAnswer({ signal: giveUp.signal }).answered)).to.equal(reason);
   });
 
-  it('takes its timer and its listener off when the reply came', async () => {
+  it('takes its listener off when the reply came, and keeps no process alive', async () => {
     const giveUp = new AbortController();
     const remove = sinon.spy(giveUp.signal, 'removeEventListener');
-    const clock = sinon.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const waiting = inbox.expect('a', expectation({ signal: giveUp.signal }));
-    await answer('a');
-    await waiting;
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    // Mocha's own timer begins after the first turn.
+    await settled();
+    const before = timers();
+    const { id, answered } = expectAnswer({ signal: giveUp.signal });
+    expect(timers()).to.equal(before + 1);
+    await answer(id);
+    await answered;
     sinon.assert.calledOnce(remove);
-    expect(clock.countTimers()).to.equal(0);
+    expect(timers()).to.equal(before);
   });
 
   it('fails the wait for a request that came back, by its address', async () => {
     const to: Address = { kind: 'anycast', exchange: 'e', topic: 't' };
-    const waiting = rejection(inbox.expect('a', expectation()));
+    const { id, answered } = expectAnswer();
     inbox.unroutable('other', to);
-    expect(inbox.has('a')).to.equal(true);
-    inbox.unroutable('a', to);
-    expect(await waiting).to.include({ code: 'UNROUTABLE', address: to });
+    expect(inbox.has(id)).to.equal(true);
+    inbox.unroutable(id, to);
+    expect(await rejection(answered)).to.include({ code: 'UNROUTABLE', address: to });
   });
 
   it('fails every wait when it is lost: unknown where written, not sent where not', async () => {
-    const written = rejection(inbox.expect('a', expectation()));
-    const unwritten = rejection(inbox.expect('b', expectation({ isWritten: () => false })));
+    const written = rejection(expectAnswer().answered);
+    const unwritten = rejection(expectAnswer({ isWritten: () => false }).answered);
     const cause = new Error('reset');
     inbox.lose(cause);
     expect(await written).to.include({ code: 'UNKNOWN', cause });
@@ -146,10 +180,10 @@ describe('the inbox', () => {
 
   it('fails every wait when it is closed, and takes no more', async () => {
     await inbox.address();
-    const waiting = rejection(inbox.expect('a', expectation()));
+    const waiting = rejection(expectAnswer().answered);
     inbox.close();
     expect(await waiting).to.have.property('code', 'CLOSED');
-    expect(await rejection(inbox.expect('b', expectation()))).to.have.property('code', 'CLOSED');
+    expect(await rejection(expectAnswer().answered)).to.have.property('code', 'CLOSED');
     expect(await rejection(inbox.address())).to.have.property('code', 'CLOSED');
   });
 });

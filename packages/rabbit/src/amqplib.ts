@@ -4,6 +4,7 @@
  */
 
 import type { Socket } from 'node:net';
+import type { HeaderValue } from '@posthorn/core';
 import { connect, credentials } from 'amqplib';
 
 export { credentials };
@@ -33,6 +34,7 @@ export interface Properties {
 }
 
 export interface Publish extends Properties {
+  readonly headers?: Readonly<Record<string, HeaderValue>> | undefined;
   readonly mandatory: boolean;
 }
 
@@ -52,13 +54,13 @@ export interface Found {
 export interface Channel {
   on(event: 'error' | 'close' | 'handler-error', listener: (error?: Error) => void): void;
   on(event: 'return', listener: (message: Incoming) => void): void;
-  on(event: 'drain', listener: () => void): void;
   close(): Promise<void>;
   assertExchange(name: string, type: string, options: { durable: boolean; autoDelete: boolean }): Promise<unknown>;
   checkExchange(name: string): Promise<unknown>;
   assertQueue(name: string, options: QueueOptions): Promise<Found>;
   checkQueue(name: string): Promise<Found>;
   bindQueue(queue: string, exchange: string, key: string): Promise<unknown>;
+  unbindQueue(queue: string, exchange: string, key: string): Promise<unknown>;
   deleteQueue(name: string, options: { ifUnused: boolean; ifEmpty: boolean }): Promise<unknown>;
   prefetch(count: number): Promise<unknown>;
   consume(
@@ -69,40 +71,13 @@ export interface Channel {
   cancel(consumerTag: string): Promise<unknown>;
   /** False when the queue has nothing to deliver. */
   get(queue: string, options: { noAck: boolean }): Promise<Incoming | false>;
-  ack(message: Incoming): void;
-  nack(message: Incoming, allUpTo: boolean, requeue: boolean): void;
-  /** False when amqplib's buffer is full; the message is buffered all the same. Throws when the channel is closed. */
-  publish(
-    exchange: string,
-    key: string,
-    content: Buffer,
-    options: Publish,
-    confirmed?: (error: Error | null) => void,
-  ): boolean;
-  /** What `publish` calls; not part of amqplib's public interface. */
-  sendMessage?(
-    fields: { readonly exchange: string; readonly routingKey: string; readonly mandatory: boolean },
-    properties: Properties,
-    content: Buffer,
-  ): boolean;
+  /** Its number in frames. Not part of amqplib's public interface. */
+  readonly ch: number;
+  /** Tells what becomes of the next message that is written on a confirmed channel. */
+  pushConfirmCallback?(confirmed: (error: Error | null) => void): void;
 }
 
-/**
- * Publishes without a confirmation. amqplib's `publish` copies all options and makes the headers the prototype of
- * others, which costs more than to encode them.
- */
-export function publishPlainly(
-  channel: Channel,
-  exchange: string,
-  routingKey: string,
-  content: Buffer,
-  options: Publish,
-): void {
-  if (channel.sendMessage === undefined) channel.publish(exchange, routingKey, content, options);
-  else channel.sendMessage({ exchange, routingKey, mandatory: options.mandatory }, options, content);
-}
-
-/** An open connection, with the insides that the flusher looks at. */
+/** An open connection, with the insides that the batch uses. */
 export interface Model {
   on(event: 'error' | 'close', listener: (error?: Error) => void): void;
   on(event: 'blocked', listener: (reason: string) => void): void;
@@ -115,11 +90,10 @@ export interface Model {
     on(event: 'handler-error', listener: (error?: Error) => void): void;
     readonly serverProperties: Readonly<Record<string, unknown>>;
     readonly stream?: Socket;
-    readonly muxer?: {
-      readonly blocked: boolean;
-      readonly newStreams: readonly unknown[];
-      readonly oldStreams: readonly unknown[];
-    };
+    /** The longest frame, with its overhead; 0 for no limit. */
+    readonly frameMax: number;
+    /** Whether a heartbeat can be left out. */
+    sentSinceLastCheck: boolean;
   };
 }
 

@@ -96,19 +96,52 @@ export async function declareIntake(
     : declare !== 'none'
       ? await link.guard(channel.checkQueue(queue.name), `checking queue ${queue.name}`)
       : undefined;
-  if (declare === 'create' || queue.exclusive) {
-    for (const { exchange, key } of bindings) {
-      await link.guard(channel.bindQueue(queue.name, exchange.name, key), `binding queue ${queue.name}`);
-    }
-  }
+  if (declare === 'create' || queue.exclusive) await bind(link, channel, { queue, bindings });
   return found?.consumerCount;
 }
 
+export async function bind(link: Link, channel: Channel, { queue, bindings }: Intake): Promise<void> {
+  for (const { exchange, key } of bindings)
+    await link.guard(channel.bindQueue(queue.name, exchange.name, key), `binding queue ${queue.name}`);
+}
+
+/** What its only consumer leaves of a queue when it closes it. The channel that consumed is closed by then. */
+export async function leaveQueue(link: Link, { queue, bindings }: Intake): Promise<void> {
+  const { name, onClose } = queue;
+  await withChannel(link, async (channel) => {
+    if (onClose === 'unbind') return await unbind(link, channel, { queue, bindings });
+    const unless = onClose === 'ifEmpty';
+    await link.guard(channel.deleteQueue(name, { ifUnused: unless, ifEmpty: unless }), `deleting queue ${name}`);
+  });
+}
+
+/**
+ * A quorum queue cannot be deleted only if it is empty: RabbitMQ up to 4.3 closes the whole connection for the attempt,
+ * and what a quorum queue says of its length lags behind. So it is unbound: what comes from now on is unroutable, what is
+ * left waits for the next of that name, and the queue expires. A successor that consumes already keeps its bindings, and
+ * one that comes later binds after it consumes.
+ */
+async function unbind(link: Link, channel: Channel, intake: Intake): Promise<void> {
+  const { name } = intake.queue;
+  const isUsed = async (): Promise<boolean> =>
+    (await link.guard(channel.checkQueue(name), `checking queue ${name}`)).consumerCount > 0;
+  if (await isUsed()) return;
+  for (const { exchange, key } of intake.bindings)
+    await link.guard(channel.unbindQueue(name, exchange.name, key), `unbinding queue ${name}`);
+  if (await isUsed()) await bind(link, channel, intake);
+}
+
+/**
+ * One at a time for each queue: RabbitMQ 3.10 answers a second declaration of a quorum queue while it still makes it for
+ * the first, and closes the connection of who consumes from it then.
+ */
 function assertQueue(link: Link, channel: Channel, queue: QueueDeclaration): Promise<Found> {
   const { name, durable, exclusive, autoDelete } = queue;
-  return link.guard(
-    channel.assertQueue(name, { durable, exclusive, autoDelete, arguments: queue.arguments }),
-    `declaring queue ${name}`,
+  return link.inTurn(name, () =>
+    link.guard(
+      channel.assertQueue(name, { durable, exclusive, autoDelete, arguments: queue.arguments }),
+      `declaring queue ${name}`,
+    ),
   );
 }
 

@@ -17,6 +17,7 @@ import {
 } from '@posthorn/core';
 import { Connection } from './connection.ts';
 import { JointStatus } from './joint-status.ts';
+import type { Link } from './link.ts';
 import { modernTopology } from './naming.ts';
 import { type RabbitOptions, type RabbitSettings, rabbitSettings } from './options.ts';
 import { Sender } from './sender.ts';
@@ -32,11 +33,18 @@ const FEATURES: Features = {
   keep: true,
   deliveryCount: false,
   untilEmpty: true,
+  inPlace: true,
   durable: true,
 };
 
-/** Quorum queues count deliveries, and know no priorities: RabbitMQ refuses to declare one with them. */
-const QUORUM_FEATURES: Features = { ...FEATURES, priority: false, deliveryCount: true };
+/**
+ * Quorum queues count deliveries, know no priorities (RabbitMQ refuses to declare one with them), and have what was given
+ * back go before the rest in the order in which it came back.
+ */
+const QUORUM_FEATURES: Features = { ...FEATURES, priority: false, deliveryCount: true, inPlace: false };
+
+/** At a subscription whose connection is lost before it is there. */
+const ATTEMPTS = 3;
 
 /**
  * The driver for RabbitMQ over AMQP 0-9-1: `rabbit://user:password@host,host2/vhost?heartbeatMs=10000`, or `rabbits://`
@@ -150,8 +158,7 @@ class RabbitDriver implements Driver {
       onClose,
       intake: isReply ? this.#replies : undefined,
     });
-    const link = await consuming.ready(options.signal);
-    await subscription.start(link);
+    const link = await this.#started(subscription, options.signal);
     if (options.signal?.aborted) {
       await subscription.close();
       throw options.signal.reason;
@@ -162,6 +169,19 @@ class RabbitDriver implements Driver {
     if (link.down !== undefined) subscription.down(link.down);
     if (link.down !== undefined && consuming.link !== undefined) subscription.up(consuming.link);
     return subscription;
+  }
+
+  /** A connection that is lost meanwhile is no failure of the subscription, unless it may be its cause. */
+  async #started(subscription: RabbitSubscription, signal: AbortSignal | undefined): Promise<Link> {
+    for (let left = ATTEMPTS - 1; ; left--) {
+      const link = await this.#shared.consuming.ready(signal);
+      try {
+        await subscription.start(link);
+        return link;
+      } catch (error) {
+        if (link.down === undefined || left === 0) throw error;
+      }
+    }
   }
 
   view(topology: unknown): Driver {

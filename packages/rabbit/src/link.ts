@@ -1,6 +1,6 @@
 import { messageOf, TimeoutError } from '@posthorn/core';
 import type { Channel, Model } from './amqplib.ts';
-import { Flusher } from './flusher.ts';
+import { Batch } from './batch.ts';
 
 /** For one operation on a channel. A declare can hang that long on RabbitMQ 4 when a queue's node is down. */
 const OPERATION_MS = 30_000;
@@ -15,15 +15,16 @@ export class Link {
   readonly model: Model;
   readonly generation: number;
   readonly host: string;
-  readonly flusher: Flusher;
+  readonly batch: Batch;
   readonly #guarded = new Set<(error: Error) => void>();
+  readonly #turns = new Map<string, Promise<unknown>>();
   #down: Error | undefined;
 
   constructor(model: Model, generation: number, host: string) {
     this.model = model;
     this.generation = generation;
     this.host = host;
-    this.flusher = new Flusher(model);
+    this.batch = new Batch(model);
   }
 
   get down(): Error | undefined {
@@ -34,7 +35,7 @@ export class Link {
   fail(error: Error): void {
     if (this.#down !== undefined) return;
     this.#down = error;
-    this.flusher.close();
+    this.batch.close();
     for (const reject of this.#guarded) reject(error);
     this.#guarded.clear();
   }
@@ -61,6 +62,17 @@ export class Link {
     });
   }
 
+  /** Runs the tasks of one name one after another. */
+  inTurn<T>(name: string, task: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(name) ?? Promise.resolve()).then(task, task);
+    this.#turns.set(name, turn);
+    const end = (): void => {
+      if (this.#turns.get(name) === turn) this.#turns.delete(name);
+    };
+    turn.then(end, end);
+    return turn;
+  }
+
   /**
    * Opens a channel. `onClosed` is told when the broker closes it. When the connection ends, amqplib closes its channels
    * first and without an error: that is the link's to tell, not the channel's.
@@ -73,7 +85,11 @@ export class Link {
     channel.on('error', (error) => {
       reason = error;
     });
-    channel.on('close', () => reason !== undefined && onClosed(reason));
+    channel.on('close', () => {
+      if (reason !== undefined) onClosed(reason);
+      // Before amqplib answers the broker: frames on a channel that is closed would end the connection.
+      this.batch.flush();
+    });
     // A throw in a listener of ours would else close the channel with 541.
     channel.on('handler-error', () => undefined);
     return channel;
@@ -81,6 +97,7 @@ export class Link {
 
   /** Closes the connection politely, and cuts it when that takes too long. */
   async close(timeoutMs: number): Promise<void> {
+    this.batch.flush();
     try {
       await this.guard(this.model.close(), 'closing the connection', timeoutMs);
       // A blocked broker does not read our farewell, and would keep the socket open.
@@ -103,6 +120,7 @@ export function asError(thrown: unknown): Error {
 /** Closes a channel that nobody needs any more, in whatever state it is. */
 export function closeQuietly(link: Link, channel: Channel): void {
   try {
+    link.batch.flush();
     link.guard(channel.close(), 'closing a channel').catch(() => undefined);
   } catch {
     // Already closed by the broker.

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Address,
   ClosedError,
@@ -13,10 +14,11 @@ import {
   OverloadedError,
   onAbort,
   type SendOptions,
+  Sweeper,
   TimeoutError,
   UnroutableError,
 } from '@posthorn/core';
-import { type Channel, type Incoming, type Publish, publishPlainly } from './amqplib.ts';
+import type { Channel, Incoming, Publish } from './amqplib.ts';
 import type { Connection } from './connection.ts';
 import { declareIntake, ExchangeMemo, isAdoptable, withChannel } from './declare.ts';
 import { channelError, isNotFound } from './errors.ts';
@@ -38,11 +40,14 @@ interface Item {
   readonly properties: Publish;
   readonly body: Buffer;
   readonly confirm: boolean;
-  readonly beforeWrite: (() => boolean) | undefined;
+  readonly options: SendOptions;
+  readonly timeoutMs: number;
+  /** On the clock of `performance.now()`. */
+  readonly deadline: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
-  /** Ends what was begun for a message that has to wait: its timer, its listener. */
-  forget: (() => void) | undefined;
+  /** Stops listening to its signal. */
+  unlisten: (() => void) | undefined;
   /** Set once the broker gave a mandatory message back; its confirm still follows. */
   returned: boolean;
   state: 'waiting' | 'written' | 'done';
@@ -81,7 +86,13 @@ export class Sender {
   readonly #kept = new WeakMap<Link, Map<string, Kept>>();
   #lineBytes = 0;
   #outlet: Outlet | undefined;
-  #sending = 0;
+  /** The one in use, and those before it that still wait for confirms. */
+  readonly #outlets = new Set<Outlet>();
+  /** What is told to all whose unconfirmed messages leave in one batch. */
+  #written: Promise<void> | undefined;
+  readonly #sweeper = new Sweeper((now) => this.#expire(now));
+  /** What waits, or is not confirmed yet. */
+  #pending = 0;
   #quiet: (() => void) | undefined;
   #closed = false;
   #reopen: NodeJS.Timeout | undefined;
@@ -98,19 +109,8 @@ export class Sender {
     });
   }
 
-  send(topology: Topology, to: Address, message: Message, options: SendOptions): Promise<void> {
-    const sent = this.#start(topology, to, message, options);
-    this.#sending++;
-    sent.then(this.#sent, this.#sent);
-    return sent;
-  }
-
-  readonly #sent = (): void => {
-    if (--this.#sending === 0) this.#quiet?.();
-  };
-
   /** Not async itself: each layer of promises is felt in every call. */
-  #start(topology: Topology, to: Address, message: Message, options: SendOptions): Promise<void> {
+  send(topology: Topology, to: Address, message: Message, options: SendOptions): Promise<void> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#closed) return Promise.reject(new ClosedError('the transport'));
@@ -118,11 +118,26 @@ export class Sender {
       const properties = propertiesOf(topology, message, options);
       const waiting = options.unrouted === 'keep' || options.delayMs !== undefined;
       return waiting
-        ? this.#deliverToQueue(topology, to, properties, message.body, { ...options, timeoutMs })
+        ? this.#counted(this.#deliverToQueue(topology, to, properties, message.body, { ...options, timeoutMs }))
         : this.#deliver(to, topology.route(to), properties, message.body, options, timeoutMs);
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  async #counted(sending: Promise<void>): Promise<void> {
+    this.#pending++;
+    try {
+      await sending;
+    } finally {
+      this.#less();
+    }
+  }
+
+  #less(): void {
+    if (--this.#pending > 0) return;
+    this.#sweeper.rest();
+    this.#quiet?.();
   }
 
   /**
@@ -152,7 +167,10 @@ export class Sender {
       try {
         return await this.#deliver(to, route, properties, body, options, Math.max(1, deadline - begunAt));
       } catch (error) {
-        if (!(error instanceof UnroutableError) || left === 0) throw error;
+        const refused = isHalfMade(error, intake);
+        if (left === 0 || !(error instanceof UnroutableError || refused)) throw error;
+        // The channel goes on refusing; by then there is another.
+        if (refused) await pause(2 * RENEW_MS, undefined, signal && { signal }).catch(() => undefined);
       }
       await this.#keep(intake, to, deadline, signal, route === last ? begunAt : undefined);
       route = last;
@@ -162,13 +180,14 @@ export class Sender {
   /** Waits for what is on its way, then refuses everything. */
   async close(signal?: AbortSignal): Promise<void> {
     this.#closed = true;
-    if (this.#sending === 0 || signal?.aborted) return;
+    if (this.#pending === 0 || signal?.aborted) return this.#sweeper.stop();
     await new Promise<void>((resolve) => {
       this.#quiet = resolve;
       signal?.addEventListener('abort', () => resolve(), { once: true });
       // Without a connection nothing will be sent any more.
       if (this.#connection.link === undefined) this.#abandon();
     });
+    this.#sweeper.stop();
   }
 
   #abandon(): void {
@@ -183,43 +202,71 @@ export class Sender {
     options: SendOptions,
     timeoutMs: number,
   ): Promise<void> {
-    const { confirm = false, signal, unrouted, delayMs } = options;
+    const { signal, unrouted, delayMs } = options;
+    // A message that must be kept is only known to have arrived once the broker says so. What a quorum queue refuses (see
+    // `#renew`) would else be lost without a word.
+    const confirm = options.confirm || unrouted === 'keep' || delayMs !== undefined || this.#isForQuorum(to);
+    const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    if (!confirm && this.#line.size === 0 && this.#canWrite(route))
+      return this.#writePlainly(route, properties, bytes, options);
     return new Promise((resolve, reject) => {
+      const deadline = performance.now() + timeoutMs;
       const item: Item = {
         to,
         route,
         properties,
-        body: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
-        // A message that must be kept is only known to have arrived once the broker says so. What a quorum queue refuses
-        // (see `#renew`) would else be lost without a word.
-        confirm: confirm || unrouted === 'keep' || delayMs !== undefined || this.#isForQuorum(to),
-        beforeWrite: options.beforeWrite,
+        body: bytes,
+        confirm,
+        options,
+        timeoutMs,
+        deadline,
         resolve,
         reject,
-        forget: undefined,
+        unlisten: undefined,
         returned: false,
         state: 'waiting',
       };
-      if (this.#line.size === 0 && this.#canWrite(item)) this.#write(item);
+      this.#pending++;
+      if (this.#line.size === 0 && this.#canWrite(route)) this.#write(item);
       else this.#queue(item);
-      if (item.state === 'done' || (item.state === 'written' && !item.confirm)) return;
-      const timer = setTimeout(() => this.#expire(item, timeoutMs), timeoutMs);
-      const unlisten = onAbort(signal, () => this.#finish(item, signal?.reason));
-      item.forget = (): void => {
-        clearTimeout(timer);
-        unlisten();
-      };
+      if (item.state === 'done') return;
+      this.#sweeper.by(deadline);
+      if (signal !== undefined) item.unlisten = onAbort(signal, () => this.#finish(item, signal.reason));
     });
+  }
+
+  /** The way of most messages, which wait for nothing. */
+  #writePlainly(route: Route, properties: Publish, body: Buffer, options: SendOptions): Promise<void> {
+    const outlet = this.#outlet;
+    if (outlet === undefined) throw new ConnectionError('sending a message: not connected');
+    if (options.beforeWrite?.() === false) return Promise.resolve();
+    const { batch } = outlet.link;
+    batch.publish(outlet.plain.ch, route.exchange?.name ?? '', route.key, properties, body);
+    if (this.#written === undefined) {
+      const written = new Promise<void>((resolve, reject) => {
+        batch.onWritten((isWritten) => {
+          this.#written = undefined;
+          if (isWritten) resolve();
+          else reject(new OutcomeUnknownError('sending'));
+        });
+      });
+      this.#written = written;
+    }
+    return this.#written;
   }
 
   #isForQuorum({ kind }: Address): boolean {
     return this.#settings.durability === 'quorum' && (kind === 'anycast' || kind === 'unicast');
   }
 
-  #expire(item: Item, timeoutMs: number): void {
-    const what = `sending to ${describe(item.to)}`;
-    if (item.state === 'waiting') this.#finish(item, new TimeoutError(what, timeoutMs));
-    else this.#finish(item, new OutcomeUnknownError(what, { cause: new TimeoutError('the confirmation', timeoutMs) }));
+  #expire(now: number): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const items of [this.#line, ...[...this.#outlets].map(({ unconfirmed }) => unconfirmed)])
+      for (const item of items) {
+        if (item.deadline <= now) this.#finish(item, timeoutOf(item));
+        else next = Math.min(next, item.deadline);
+      }
+    return next;
   }
 
   #queue(item: Item): void {
@@ -239,17 +286,17 @@ export class Sender {
     this.#drain();
   }
 
-  #canWrite({ route }: Item): boolean {
+  #canWrite(route: Route): boolean {
     const outlet = this.#outlet;
-    if (outlet === undefined || this.#connection.blocked) return false;
+    if (outlet === undefined || outlet.link.down !== undefined || this.#connection.blocked) return false;
     if (outlet.unconfirmed.size >= this.#settings.window) return false;
-    if (outlet.link.flusher.backlogBytes > this.#settings.lineBytes) return false;
+    if (outlet.link.batch.backlogBytes > this.#settings.lineBytes) return false;
     return route.exchange === undefined || outlet.exchanges.has(route.exchange);
   }
 
   #drain(): void {
     for (const item of this.#line) {
-      if (!this.#canWrite(item)) return this.#unlock(item);
+      if (!this.#canWrite(item.route)) return this.#unlock(item);
       this.#write(item);
     }
   }
@@ -263,8 +310,8 @@ export class Sender {
         () => this.#drain(),
         (error: unknown) => this.#refuse(exchange.name, error, outlet),
       );
-    } else if (outlet.link.flusher.backlogBytes > this.#settings.lineBytes) {
-      outlet.link.flusher.onWritten((written) => written && this.#drain());
+    } else if (outlet.link.batch.backlogBytes > this.#settings.lineBytes) {
+      outlet.link.batch.onWritten((written) => written && this.#drain());
     }
   }
 
@@ -278,34 +325,29 @@ export class Sender {
   #write(item: Item): void {
     const outlet = this.#outlet;
     if (outlet === undefined) return;
-    const { route, properties, body, confirm } = item;
-    const { flusher } = outlet.link;
+    const { route, properties, body, confirm, options } = item;
     const exchange = route.exchange?.name ?? '';
+    const { batch } = outlet.link;
     this.#leaveLine(item);
-    if (item.beforeWrite?.() === false) return this.#finish(item, undefined);
-    item.state = 'written';
-    flusher.touch(body.length);
+    if (options.beforeWrite?.() === false) return this.#finish(item, undefined);
     try {
+      const channel = confirm ? outlet.confirmed : outlet.plain;
+      batch.publish(channel.ch, exchange, route.key, properties, body);
+      item.state = 'written';
       if (confirm) {
         outlet.unconfirmed.add(item);
         if (properties.mandatory) outlet.mandatory.set(sendingOf(properties.messageId, exchange, route.key), item);
-        outlet.confirmed.publish(exchange, route.key, body, properties, (error) =>
-          this.#confirmed(outlet, item, error),
-        );
-      } else {
-        publishPlainly(outlet.plain, exchange, route.key, body, properties);
-        flusher.onWritten((written) => this.#finish(item, written ? undefined : this.#lostOf(item)));
-      }
+        channel.pushConfirmCallback?.((error) => this.#confirmed(outlet, item, error));
+      } else batch.onWritten((written) => this.#finish(item, written ? undefined : this.#lostOf(item)));
     } catch (error) {
-      outlet.unconfirmed.delete(item);
-      this.#finish(item, publishError(error, item));
+      this.#finish(item, publishError(error, item.to));
     }
   }
 
   #confirmed(outlet: Outlet, item: Item, error: Error | null): void {
     outlet.unconfirmed.delete(item);
     if (isRefusal(error)) this.#renew(outlet);
-    if (outlet.retired && outlet.unconfirmed.size === 0) closeQuietly(outlet.link, outlet.confirmed);
+    if (outlet.retired && outlet.unconfirmed.size === 0) this.#leave(outlet);
     const { route, properties } = item;
     const sending = sendingOf(properties.messageId, route.exchange?.name ?? '', route.key);
     if (properties.mandatory && outlet.mandatory.get(sending) === item) outlet.mandatory.delete(sending);
@@ -323,7 +365,8 @@ export class Sender {
     if (item.state === 'done') return;
     this.#leaveLine(item);
     item.state = 'done';
-    item.forget?.();
+    item.unlisten?.();
+    this.#less();
     if (error === undefined) item.resolve();
     else item.reject(error);
   }
@@ -356,6 +399,7 @@ export class Sender {
       if (link.down !== undefined) return;
       this.#retire(this.#outlet);
       this.#outlet = outlet;
+      this.#outlets.add(outlet);
       this.#drain();
     } catch (error) {
       if (link.down !== undefined) return;
@@ -377,17 +421,23 @@ export class Sender {
     }, RENEW_MS);
   }
 
+  #leave(outlet: Outlet): void {
+    this.#outlets.delete(outlet);
+    closeQuietly(outlet.link, outlet.confirmed);
+  }
+
   #retire(outlet: Outlet | undefined): void {
     if (outlet === undefined) return;
     outlet.retired = true;
     closeQuietly(outlet.link, outlet.plain);
-    if (outlet.unconfirmed.size === 0) closeQuietly(outlet.link, outlet.confirmed);
+    if (outlet.unconfirmed.size === 0) this.#leave(outlet);
   }
 
   /** The broker closed a channel of ours, while the connection lives: an exchange has gone, or a permission. */
   #channelLost(link: Link, kind: 'plain' | 'confirm', error: Error): void {
     if (link.down !== undefined || this.#outlet?.link !== link) return;
     const { unconfirmed, plain, confirmed } = this.#outlet;
+    this.#outlets.delete(this.#outlet);
     this.#outlet = undefined;
     const cause = channelError(error, 'publishing');
     this.#context.logger[isNotFound(error) ? 'info' : 'warn']({ err: cause }, 'a channel was closed by the broker');
@@ -462,6 +512,11 @@ export class Sender {
   }
 }
 
+/** RabbitMQ 3.10 refuses what comes while a quorum queue is there by name, but still being made for somebody else. */
+function isHalfMade(error: unknown, { queue }: Intake): boolean {
+  return error instanceof DeliveryError && queue.arguments['x-queue-type'] === 'quorum';
+}
+
 function isRefusal(error: Error | null): boolean {
   return error?.message === 'message nacked';
 }
@@ -500,9 +555,12 @@ function sendingOf(messageId: string | undefined, exchange: string, key: string)
   return `${messageId} ${exchange} ${key}`;
 }
 
-function publishError(error: unknown, { to }: Item): Error {
+function timeoutOf({ to, timeoutMs, state }: Item): Error {
   const what = `sending to ${describe(to)}`;
-  if (error instanceof Error && error.name === 'IllegalOperationError')
-    return new ConnectionError(`${what}: ${error.message}`, { cause: error });
-  return new MalformedError(`${what}: ${messageOf(error)}`, { cause: error });
+  const timeout = new TimeoutError(state === 'waiting' ? what : 'the confirmation', timeoutMs);
+  return state === 'waiting' ? timeout : new OutcomeUnknownError(what, { cause: timeout });
+}
+
+function publishError(error: unknown, to: Address): Error {
+  return new MalformedError(`sending to ${describe(to)}: ${messageOf(error)}`, { cause: error });
 }

@@ -14,10 +14,11 @@ import {
   type Subscription,
 } from '@posthorn/core';
 import type { Channel, Incoming } from './amqplib.ts';
-import { declareIntake, isAdoptable } from './declare.ts';
+import { bind, declareIntake, isAdoptable, leaveQueue } from './declare.ts';
 import { channelError, isNotFound } from './errors.ts';
 import { asError, closeQuietly, type Link } from './link.ts';
 import type { RabbitSettings } from './options.ts';
+import { Settlements } from './settlements.ts';
 import type { Intake, Topology } from './topology.ts';
 
 const DEFAULT_PREFETCH = 64;
@@ -35,10 +36,11 @@ type Locate = (fields: Incoming['fields']) => Address;
 interface Live {
   readonly link: Link;
   readonly channel: Channel;
-  readonly queue: Intake['queue'];
+  readonly intake: Intake;
   /** An exclusive reply queue is lost with its reader, and so are those who wait: an acknowledgement would save nothing. */
   readonly noAck: boolean;
   readonly locate: Locate;
+  readonly settlements: Settlements;
   consumerTag: string | undefined;
   open: boolean;
 }
@@ -129,7 +131,7 @@ export class RabbitSubscription implements Subscription {
   /** The link died: what it delivered can no longer be settled. */
   down(error: Error): void {
     clearTimeout(this.#retry);
-    if (this.#live !== undefined) this.#live.open = false;
+    if (this.#live !== undefined) cut(this.#live);
     this.#live = undefined;
     if (this.#isReply) this.#finish(error);
   }
@@ -164,12 +166,14 @@ export class RabbitSubscription implements Subscription {
     const live = this.#live;
     this.#live = undefined;
     if (live?.open) {
-      const { link, channel, queue } = live;
+      const { link, channel, intake } = live;
+      const { queue } = intake;
       try {
         // Closing the channel gives back what is unsettled; only then is it known whether the queue is empty.
-        live.open = false;
+        link.batch.flush();
+        cut(live);
         await link.guard(channel.close(), 'closing a channel');
-        if (queue.onClose !== 'keep') await this.#deleteQueue(link, queue);
+        if (queue.onClose !== 'keep' && this.#isOurs(queue)) await leaveQueue(link, intake);
       } catch (error) {
         this.#context.logger.debug({ err: error, queue: queue.name }, 'closing a subscription');
       }
@@ -177,11 +181,9 @@ export class RabbitSubscription implements Subscription {
     this.#finish(undefined);
   }
 
-  async #deleteQueue(link: Link, { name, onClose, exclusive }: Intake['queue']): Promise<void> {
-    const ifEmpty = onClose === 'ifEmpty';
-    const channel = await link.channel('plain', () => undefined);
-    await link.guard(channel.deleteQueue(name, { ifUnused: !exclusive, ifEmpty }), `deleting queue ${name}`);
-    await link.guard(channel.close(), 'closing a channel');
+  /** Whether we make and bind it, so that it is ours to take away: others have theirs from an operator. */
+  #isOurs({ exclusive }: Intake['queue']): boolean {
+    return exclusive || this.#settings.declare === 'create';
   }
 
   #finish(error: Error | undefined): void {
@@ -217,7 +219,9 @@ export class RabbitSubscription implements Subscription {
           'a queue with other attributes is used as it is',
         );
       this.#mismatchLogged = true;
-      await this.#attach(link, intake, true);
+      // It may be a quorum queue.
+      const onClose = intake.queue.onClose === 'ifEmpty' ? 'unbind' : intake.queue.onClose;
+      await this.#attach(link, { ...intake, queue: { ...intake.queue, onClose } }, true);
     }
   }
 
@@ -251,9 +255,10 @@ export class RabbitSubscription implements Subscription {
     const live: Live = {
       link,
       channel,
-      queue: intake.queue,
+      intake,
       noAck,
       locate: this.#locator(intake.queue.name),
+      settlements: new Settlements(link, channel.ch, this.#context),
       consumerTag: undefined,
       open: true,
     };
@@ -266,14 +271,14 @@ export class RabbitSubscription implements Subscription {
       if (!this.#paused && !this.#stopped) await this.#consume(live);
       if (!live.open) throw new ConnectionError(`the broker closed the channel of queue ${intake.queue.name}`);
     } catch (error) {
-      live.open = false;
+      cut(live);
       closeQuietly(link, channel);
       throw error;
     }
     // Only now is its loss for us to mend: until here it is a failed attempt.
     this.#live = live;
     if (this.#closing !== undefined) {
-      live.open = false;
+      cut(live);
       closeQuietly(link, channel);
     } else await this.#follow();
   }
@@ -292,7 +297,8 @@ export class RabbitSubscription implements Subscription {
   }
 
   async #consume(live: Live): Promise<void> {
-    const { link, channel, queue } = live;
+    const { link, channel, intake } = live;
+    const { queue } = intake;
     if (this.#options.untilEmpty === true) {
       live.consumerTag = '';
       void this.#fetch(live);
@@ -300,11 +306,13 @@ export class RabbitSubscription implements Subscription {
     }
     const receive = (message: Incoming | null): void => {
       if (message === null) this.#cancelled(live);
-      else if (live.open) this.#receive(this.#delivery(live, message));
+      else if (live.open) this.#receive(new RabbitDelivery(live, message, undefined));
     };
     const consuming = channel.consume(queue.name, receive, { noAck: live.noAck });
     const { consumerTag } = await link.guard(consuming, `consuming from queue ${queue.name}`);
     live.consumerTag = consumerTag;
+    // A predecessor that closes may have unbound it before it could see this consumer.
+    if (queue.onClose === 'unbind' && this.#isOurs(queue)) await bind(link, channel, intake);
   }
 
   async #cancel(live: Live, tag: string): Promise<void> {
@@ -319,7 +327,8 @@ export class RabbitSubscription implements Subscription {
 
   /** Takes message by message until there is none. One that comes after the stop goes back as the channel closes. */
   async #fetch(live: Live): Promise<void> {
-    const { link, channel, queue } = live;
+    const { link, channel, intake } = live;
+    const { queue } = intake;
     const { prefetch = DEFAULT_PREFETCH } = this.#options;
     let unsettled = 0;
     let roomy = (): void => {};
@@ -339,7 +348,7 @@ export class RabbitSubscription implements Subscription {
         if (message === false) return this.#end(undefined);
         if (!live.open || live.consumerTag === undefined) return;
         unsettled++;
-        this.#receive(this.#delivery(live, message, onSettled));
+        this.#receive(new RabbitDelivery(live, message, onSettled));
       }
     } catch (error) {
       if (isNotFound(error)) this.#end(undefined);
@@ -350,7 +359,10 @@ export class RabbitSubscription implements Subscription {
   /** The broker took the consumer away: its queue was deleted, or its node went down. */
   #cancelled(live: Live): void {
     if (!live.open) return;
-    const error = new MessagingError('CONNECTION', `the broker cancelled the consumer of queue ${live.queue.name}`);
+    const error = new MessagingError(
+      'CONNECTION',
+      `the broker cancelled the consumer of queue ${live.intake.queue.name}`,
+    );
     closeQuietly(live.link, live.channel);
     this.#gone(live, error);
   }
@@ -361,33 +373,48 @@ export class RabbitSubscription implements Subscription {
 
   /** The channel is lost, while the connection may live. One that was still being set up is not ours yet. */
   #gone(live: Live, error: Error): void {
-    live.open = false;
+    cut(live);
     if (this.#live !== live) return;
     this.#live = undefined;
     if (live.link.down !== undefined || this.#stopped) return;
     const level = isNotFound(error) ? 'info' : 'warn';
-    this.#context.logger[level]({ err: error, queue: live.queue.name }, 'subscription interrupted');
+    this.#context.logger[level]({ err: error, queue: live.intake.queue.name }, 'subscription interrupted');
     if (this.#isReply) return this.#finish(asError(error));
     this.#retry = setTimeout(() => void this.#restore(live.link, 0), RETRY_MIN_MS);
   }
+}
 
-  #delivery(live: Live, incoming: Incoming, onSettled?: () => void): Delivery {
+/** One delivery. A class, because closures for each message are dear. */
+class RabbitDelivery implements Delivery {
+  readonly message: Message;
+  readonly to: Address;
+  readonly redelivered: boolean;
+  readonly deliveryCount?: number;
+  readonly #live: Live;
+  readonly #tag: number;
+  readonly #onSettled: (() => void) | undefined;
+  #settled: Promise<boolean> | undefined;
+
+  constructor(live: Live, incoming: Incoming, onSettled: (() => void) | undefined) {
     const { fields, properties } = incoming;
-    let settled = live.noAck ? SETTLED : undefined;
-    const delivery: Writable<Delivery> = {
-      message: messageOf(incoming),
-      to: live.locate(fields),
-      redelivered: fields.redelivered,
-      settle: (outcome) => {
-        if (settled !== undefined) return settled;
-        settled = settle(live, incoming, outcome);
-        onSettled?.();
-        return settled;
-      },
-    };
-    const count = properties.headers?.['x-delivery-count'];
-    if (typeof count === 'number') delivery.deliveryCount = count;
-    return delivery;
+    this.message = messageOf(incoming);
+    this.to = live.locate(fields);
+    this.redelivered = fields.redelivered;
+    // RabbitMQ 4.3 counts what was given back in a header of its own.
+    const count = properties.headers?.['x-acquired-count'] ?? properties.headers?.['x-delivery-count'];
+    if (typeof count === 'number') this.deliveryCount = count;
+    this.#live = live;
+    this.#tag = fields.deliveryTag;
+    this.#onSettled = onSettled;
+    if (live.noAck) this.#settled = SETTLED;
+  }
+
+  settle(outcome: Outcome): Promise<boolean> {
+    if (this.#settled === undefined) {
+      this.#settled = this.#live.settlements.settle(this.#tag, outcome);
+      this.#onSettled?.();
+    }
+    return this.#settled;
   }
 }
 
@@ -409,19 +436,10 @@ function wayOf(topology: Topology, source: Exclude<Source, { kind: 'reply' }>): 
   return { exchange: exchange?.name ?? '', key: exchange?.type === 'fanout' ? undefined : key, to: () => source };
 }
 
-function settle({ link, channel, open }: Live, incoming: Incoming, outcome: Outcome): Promise<boolean> {
-  if (!open || link.down !== undefined) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    link.flusher.touch();
-    try {
-      if (outcome === 'accept') channel.ack(incoming);
-      else channel.nack(incoming, false, outcome === 'release');
-    } catch {
-      // The channel closed a moment ago, and its event is still to come.
-      return resolve(false);
-    }
-    link.flusher.onWritten(resolve);
-  });
+/** Nothing can be settled there any more. */
+function cut(live: Live): void {
+  live.open = false;
+  live.settlements.close();
 }
 
 function messageOf({ content, properties }: Incoming): Message {

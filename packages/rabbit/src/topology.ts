@@ -13,8 +13,11 @@ export interface QueueDeclaration {
   readonly exclusive: boolean;
   readonly autoDelete: boolean;
   readonly arguments: Readonly<Record<string, string | number | boolean>>;
-  /** On a clean close by its only consumer: `delete` it, delete it `ifEmpty`, or `keep` it. */
-  readonly onClose: 'delete' | 'ifEmpty' | 'keep';
+  /**
+   * On a clean close by its only consumer: `delete` it; delete it `ifEmpty`, which classic queues alone can; `unbind` it, so
+   * that it gets nothing more; or `keep` it.
+   */
+  readonly onClose: 'delete' | 'ifEmpty' | 'unbind' | 'keep';
 }
 
 export interface Binding {

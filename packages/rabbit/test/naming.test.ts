@@ -71,6 +71,9 @@ describe('the names on RabbitMQ', () => {
     const type = (source: Source): unknown => quorum.intake([source], {}).queue.arguments['x-queue-type'];
     expect(type({ kind: 'anycast', exchange: 'e', topic: 't' })).to.equal('quorum');
     expect(type({ kind: 'multicast', exchange: 'e', topic: 't' })).to.equal(undefined);
+    const server: Source = { kind: 'unicast', exchange: 'e', topic: 't', server: 's' };
+    expect(quorum.intake([server], {}).queue.onClose).to.equal('unbind');
+    expect(quorum.intake([server], { retention: { durability: 'durable' } }).queue.onClose).to.equal('ifEmpty');
   });
 
   it('retention becomes the arguments of the queue', () => {
@@ -79,6 +82,7 @@ describe('the names on RabbitMQ', () => {
     });
     expect(queue.arguments).to.deep.equal({
       'x-queue-type': 'quorum',
+      'x-delivery-limit': 1_000_000,
       'x-expires': 5,
       'x-max-length': 7,
       'x-max-priority': 9,

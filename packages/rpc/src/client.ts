@@ -18,14 +18,16 @@ import {
   newId,
   OverloadedError,
   profiles,
+  type SendOptions,
   type Serializer,
   type Target,
   TargetError,
   TimeoutError,
   type Transport,
+  type Unrouted,
 } from '@posthorn/core';
 import type { MethodName, Rest, Result, UntypedApi } from './api.ts';
-import type { Reply, RPCCodec } from './codec.ts';
+import type { RPCCodec } from './codec.ts';
 import { type ErrorRegistry, errorOf, VersionCapError } from './errors.ts';
 import { nativeCodec } from './native-codec.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -91,6 +93,7 @@ export class RPCClient<Api = UntypedApi> {
   readonly #shared: Shared;
   readonly #settings: ClientOverrides;
   readonly #invoke: Invoke<OutgoingCall>;
+  #to: Address | undefined;
 
   constructor(
     transport: Transport,
@@ -100,7 +103,7 @@ export class RPCClient<Api = UntypedApi> {
     if (target?.topic === undefined) throw new TargetError('an RPC client needs a target with a topic');
     this.#shared = shared ?? share(transport, serializer, errors, layers);
     this.#settings = checked({ ...rest, ...target });
-    this.#invoke = compose(this.#shared.layers, (call) => (call.kind === 'call' ? this.#call(call) : this.#cast(call)));
+    this.#invoke = compose(this.#shared.layers, (call) => this.#perform(call));
   }
 
   /** A client like this one, with some settings changed. Cheap; both stay usable. */
@@ -144,15 +147,20 @@ export class RPCClient<Api = UntypedApi> {
     return this.prepare({ fanout: true }).cast(context, method, ...rest);
   }
 
-  async #send(
+  /** Not async itself: each layer of promises is felt in every call. */
+  #send(
     kind: OutgoingCall['kind'],
     context: Context,
     method: string,
     args: unknown,
     options?: CallOptions,
   ): Promise<unknown> {
-    if (kind === 'call' && this.#settings.fanout) throw new TargetError('a call has one answer: fanout is for casts');
-    return await this.#invoke(this.#outgoing(kind, context, method, args, options));
+    try {
+      if (kind === 'call' && this.#settings.fanout) throw new TargetError('a call has one answer: fanout is for casts');
+      return this.#invoke(this.#outgoing(kind, context, method, args, options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   #outgoing(
@@ -183,42 +191,34 @@ export class RPCClient<Api = UntypedApi> {
     };
   }
 
-  async #call(call: OutgoingCall): Promise<unknown> {
-    const { transport, codec, errors, serializer } = this.#shared;
+  #perform(call: OutgoingCall): Promise<unknown> {
+    if (call.kind === 'cast') return this.#cast(call);
+    try {
+      return this.#call(call);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #call(call: OutgoingCall): Promise<unknown> {
+    const { transport } = this.#shared;
     const { inbox } = transport;
-    const { timeoutMs, signal } = call;
-    const to = addressOf(call.target, transport.wire.exchange);
-    const pending = new PendingCall(call, to, codec);
-    if (timeoutMs <= 0) throw new TimeoutError(pending.what, 0);
-    signal?.throwIfAborted();
+    const pending = new PendingCall(call, this.#addressOf(call.target), this.#shared);
+    if (call.timeoutMs <= 0) throw new TimeoutError(pending.what, 0);
     if (inbox.name === undefined && inbox.size >= MOST_WAITING) {
       throw new OverloadedError(`${pending.what}: ${inbox.size} calls wait for the connection already`);
     }
-    const { id } = pending;
     // Registered before anything is written: no reply can come too early.
-    const replied = inbox.expect(id, pending);
+    pending.id = inbox.expect(pending);
     const { monitorMs } = this.#settings;
-    if (monitorMs !== undefined)
-      pending.watch(Math.max(monitorMs, codec.leastMonitorMs ?? 0), (error) => inbox.fail(id, error));
+    if (monitorMs !== undefined) pending.watch(Math.max(monitorMs, this.#shared.codec.leastMonitorMs ?? 0));
     try {
-      if (inbox.name !== undefined) this.#write(pending, inbox.name, timeoutMs);
+      if (inbox.name !== undefined) this.#write(pending, inbox.name);
       else this.#writeOnceOpen(pending);
     } catch (error) {
-      inbox.fail(id, error);
+      inbox.fail(pending.id, error);
     }
-    try {
-      await replied;
-    } catch (error) {
-      if (pending.written && (signal?.aborted || (error instanceof MessagingError && error.code === 'TIMEOUT')))
-        this.#cancel(id, to);
-      throw error;
-    } finally {
-      pending.unwatch();
-    }
-    const { last, partial } = pending;
-    if (last?.kind === 'failure') throw errorOf(last.failure, errors);
-    const value = last?.kind === 'result' ? (last.value ?? partial ?? last.value) : undefined;
-    return serializer.deserializeEntity === undefined ? value : serializer.deserializeEntity(call.context, value);
+    return pending.result;
   }
 
   #writeOnceOpen(pending: PendingCall): void {
@@ -226,30 +226,25 @@ export class RPCClient<Api = UntypedApi> {
     const started = performance.now();
     inbox
       .address()
-      .then((replyTo) => this.#write(pending, replyTo, pending.timeoutMs - (performance.now() - started)))
+      .then((replyTo) => {
+        pending.timeoutMs -= performance.now() - started;
+        this.#write(pending, replyTo);
+      })
       .catch((error: unknown) => inbox.fail(pending.id, error));
   }
 
-  #write(pending: PendingCall, replyTo: string, leftMs: number): void {
-    const { transport, profile } = this.#shared;
-    const { inbox } = transport;
-    const { call, to, id, signal } = pending;
-    if (!inbox.has(id)) return;
-    const timeoutMs = Math.max(1, Math.ceil(leftMs));
-    const message = this.#encode(call, id, replyTo, timeoutMs);
-    const beforeWrite = (): boolean => {
-      pending.written = inbox.has(id);
-      return pending.written;
-    };
-    const options = { ...profile, timeoutMs, beforeWrite };
-    transport
-      .send(to, message, signal === undefined ? options : { ...options, signal })
-      .catch((error: unknown) => inbox.fail(id, error));
+  #write(pending: PendingCall, replyTo: string): void {
+    const { transport } = this.#shared;
+    const { call, to, id } = pending;
+    if (!transport.inbox.has(id)) return;
+    pending.timeoutMs = Math.max(1, Math.ceil(pending.timeoutMs));
+    const message = this.#encode(call, id, replyTo, pending.timeoutMs);
+    transport.send(to, message, pending).catch(pending.giveUp);
   }
 
   async #cast(call: OutgoingCall): Promise<void> {
     const { transport } = this.#shared;
-    const to = addressOf(call.target, transport.wire.exchange);
+    const to = this.#addressOf(call.target);
     const { timeoutMs, signal } = call;
     const profile = call.target.fanout ? profiles.fanout : profiles.cast;
     const unrouted = this.#settings.unrouted ?? profile.unrouted;
@@ -279,70 +274,119 @@ export class RPCClient<Api = UntypedApi> {
     });
   }
 
-  /** Tells the servers that nobody waits any more. Best effort: the deadline ends the work anyway. */
-  #cancel(id: string, to: Address): void {
-    const { transport, codec, cancels } = this.#shared;
-    if (codec.encodeCancel === undefined || !('topic' in to) || !cancels.take()) return;
-    const { exchange, topic } = to;
-    transport
-      .send({ kind: 'multicast', exchange, topic }, codec.encodeCancel(id), profiles.cancel)
-      .catch((error: unknown) => transport.logger.debug({ err: error, id }, 'could not send a cancel'));
+  /** Most calls go where the one before went. */
+  #addressOf(target: Target): Address {
+    if (target !== this.#settings) return addressOf(target, this.#shared.transport.wire.exchange);
+    this.#to ??= addressOf(target, this.#shared.transport.wire.exchange);
+    return this.#to;
   }
 }
 
-/** A call that waits for its reply. */
-class PendingCall implements Expectation {
-  readonly id = newId();
+/**
+ * A call that waits for its reply: what the inbox expects, and at the same time the options that its request is sent
+ * with. One object does, where several would be felt in every call.
+ */
+class PendingCall implements Expectation, SendOptions {
   readonly call: OutgoingCall;
   readonly to: Address;
-  written = false;
-  /** The reply that came last. */
-  last: Reply | undefined;
-  partial: unknown;
-  readonly #codec: RPCCodec;
+  readonly result: Promise<unknown>;
+  /** Set by the inbox. */
+  id = '';
+  /** What is left of the call's when the request is written. */
+  timeoutMs: number;
+  readonly confirm: boolean;
+  readonly unrouted: Unrouted;
+  readonly persistent: boolean;
+  readonly signal?: AbortSignal;
+  readonly #shared: Shared;
+  #written = false;
+  #partial: unknown;
   /** Ends the call when the server has gone silent. */
   #silence: NodeJS.Timeout | undefined;
+  #resolve: (value: unknown) => void = () => {};
+  #reject: (reason: unknown) => void = () => {};
 
-  constructor(call: OutgoingCall, to: Address, codec: RPCCodec) {
+  constructor(call: OutgoingCall, to: Address, shared: Shared) {
+    const { confirm, unrouted, persistent } = shared.profile;
     this.call = call;
     this.to = to;
-    this.#codec = codec;
+    this.timeoutMs = call.timeoutMs;
+    this.confirm = confirm;
+    this.unrouted = unrouted;
+    this.persistent = persistent;
+    if (call.signal !== undefined) this.signal = call.signal;
+    this.#shared = shared;
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
   }
 
   get what(): string {
     return `call ${this.call.method} to ${describe(this.to)}`;
   }
 
-  get timeoutMs(): number {
-    return this.call.timeoutMs;
-  }
-
-  get signal(): AbortSignal | undefined {
-    return this.call.signal;
-  }
-
   timeoutError(): Error {
-    return new TimeoutError(this.what, this.timeoutMs);
+    return new TimeoutError(this.what, this.call.timeoutMs);
   }
 
   isWritten(): boolean {
-    return this.written;
+    return this.#written;
   }
 
-  interim(message: Message): boolean {
-    this.last = this.#codec.decodeReply(message);
-    this.#silence?.refresh();
-    if (this.last.kind === 'partial') this.partial = this.last.value;
-    return this.last.kind === 'partial' || this.last.kind === 'heartbeat';
+  beforeWrite(): boolean {
+    this.#written = this.#shared.transport.inbox.has(this.id);
+    return this.#written;
   }
 
-  watch(silenceMs: number, fail: (error: Error) => void): void {
-    const silent = (): void => fail(new TimeoutError(`${this.what}: no sign of life, and`, silenceMs));
+  answer(message: Message): boolean {
+    const { codec, errors, serializer } = this.#shared;
+    const reply = codec.decodeReply(message);
+    switch (reply.kind) {
+      case 'partial':
+        this.#partial = reply.value;
+        this.#silence?.refresh();
+        return false;
+      case 'heartbeat':
+        this.#silence?.refresh();
+        return false;
+      case 'failure':
+        throw errorOf(reply.failure, errors);
+      case 'result': {
+        const value = reply.value ?? this.#partial ?? reply.value;
+        const { context } = this.call;
+        this.#resolve(
+          serializer.deserializeEntity === undefined ? value : serializer.deserializeEntity(context, value),
+        );
+        clearTimeout(this.#silence);
+        return true;
+      }
+    }
+  }
+
+  fail(reason: unknown): void {
+    clearTimeout(this.#silence);
+    this.#reject(reason);
+    const isGivenUp = this.signal?.aborted || (reason instanceof MessagingError && reason.code === 'TIMEOUT');
+    if (this.#written && isGivenUp) this.#cancel();
+  }
+
+  readonly giveUp = (reason: unknown): void => this.#shared.transport.inbox.fail(this.id, reason);
+
+  watch(silenceMs: number): void {
+    const silent = (): void => this.giveUp(new TimeoutError(`${this.what}: no sign of life, and`, silenceMs));
     this.#silence = setTimeout(silent, silenceMs);
   }
 
-  unwatch(): void {
-    clearTimeout(this.#silence);
+  /** Tells the servers that nobody waits any more. Best effort: the deadline ends the work anyway. */
+  #cancel(): void {
+    const { transport, codec, cancels } = this.#shared;
+    const { to, id } = this;
+    if (codec.encodeCancel === undefined || !('topic' in to) || !cancels.take()) return;
+    const { exchange, topic } = to;
+    transport
+      .send({ kind: 'multicast', exchange, topic }, codec.encodeCancel(id), profiles.cancel)
+      .catch((error: unknown) => transport.logger.debug({ err: error, id }, 'could not send a cancel'));
   }
 }
 

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { type Kit, type Link, outcomeOf, poll } from '../kit.ts';
+import { type Kit, type Link, outcomeOf } from '../kit.ts';
 import { anycast, numbered, textOf } from '../messages.ts';
 import type { Suite } from '../suite.ts';
+import { waitFor } from '../wait-for.ts';
 
 const BLOCK_MS = 60_000;
 
@@ -88,7 +89,7 @@ export function flow(suite: Suite): void {
 async function blocked(kit: Kit, { driver, statuses }: Link): Promise<() => Promise<void>> {
   const unblock = await kit.block();
   const isBlocked = (): boolean => statuses.items.at(-1)?.state === 'blocked';
-  await poll('word of the block', async () => {
+  await waitFor('word of the block', async () => {
     if (!isBlocked()) await outcomeOf(kit.send(driver, anycast(), 'poke', { timeoutMs: 100 }));
     return isBlocked();
   });

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { outcomeOf, poll } from '../kit.ts';
+import { outcomeOf } from '../kit.ts';
 import { AWKWARD_NAMES, numbered, mailbox as to } from '../messages.ts';
 import type { Suite } from '../suite.ts';
+import { waitFor } from '../wait-for.ts';
 
 /** Kept until fetched. */
 export function mailbox(suite: Suite): void {
@@ -82,7 +83,7 @@ export function mailbox(suite: Suite): void {
     await kit.send(driver, address, 'lost with it', { unrouted: 'keep', retention });
     // A broker takes its time to delete what has expired.
     const probe = () => outcomeOf(kit.send(driver, address, 'lost as well', { unrouted: 'fail' }));
-    await poll('the queue to expire', async () => (await probe()) === 'UNROUTABLE');
+    await waitFor('the queue to expire', async () => (await probe()) === 'UNROUTABLE');
     await kit.send(driver, address, 'kept again', { unrouted: 'keep' });
     expect(await (await kit.open(driver, address)).textsOf(1)).to.deep.equal(['kept again']);
   });

@@ -28,7 +28,16 @@ export function profiles(suite: Suite): void {
     expect(new Set(one.features.kinds).size).to.equal(one.features.kinds.length);
     if (!one.features.keep) expect(one.features.kinds).to.not.include('mailbox');
     expect(one.features.unroutable).to.be.oneOf(['detected', 'undetected']);
-    for (const flag of ['ttl', 'delay', 'priority', 'keep', 'deliveryCount', 'untilEmpty', 'durable'] as const)
+    for (const flag of [
+      'ttl',
+      'delay',
+      'priority',
+      'keep',
+      'deliveryCount',
+      'untilEmpty',
+      'inPlace',
+      'durable',
+    ] as const)
       expect(one.features[flag], flag).to.be.a('boolean');
   });
 

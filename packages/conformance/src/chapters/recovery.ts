@@ -1,9 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import type { Address, SendOptions, Source, Status } from '@posthorn/core';
 import { expect } from 'chai';
-import { type Kit, type Link, outcomeOf, poll } from '../kit.ts';
+import { type Kit, type Link, outcomeOf } from '../kit.ts';
 import { anycast, mailbox, multicast, name, numbered, pattern, textOf, topic, unicast } from '../messages.ts';
 import type { Suite } from '../suite.ts';
+import { waitFor } from '../wait-for.ts';
 
 const HOLD = { settle: 'hold' } as const;
 const RESTART_MS = 120_000;
@@ -57,7 +58,7 @@ export function recovery(suite: Suite): void {
     expect(await box.textsOf(20)).to.deep.equal(texts);
   });
 
-  test('delivers again what was unsettled, and settles it there alone', async (kit) => {
+  test('delivers again what was unsettled, settles it there alone, and counts who tries elsewhere', async (kit) => {
     const [link, sender] = [await kit.connect(), await kit.driver()];
     const to = anycast();
     const box = await kit.open(link.driver, to, HOLD);
@@ -69,6 +70,7 @@ export function recovery(suite: Suite): void {
     expect(again.map(({ redelivered }) => redelivered)).to.deep.equal([true, true]);
     for (const outcome of ['accept', 'reject', 'release'] as const)
       for (const delivery of old) expect(await delivery.settle(outcome)).to.equal(false);
+    expect(link.late.items).to.have.lengthOf(old.length);
     for (const delivery of again) expect(await delivery.settle('accept')).to.equal(true);
     await kit.send(sender, to, 'fence');
     expect(await box.before('fence')).to.have.lengthOf(4);
@@ -398,7 +400,7 @@ function topicPair(exchange: string): readonly [Source, Address] {
 /** Waits until the subscription, which is restored in its own time, receives again. */
 async function reaches(kit: Kit, link: Link, to: Address, box: { readonly texts: string[] }): Promise<void> {
   await kit.restored(link);
-  await poll('the subscription to receive again', async () => {
+  await waitFor('the subscription to receive again', async () => {
     await kit.send(link.driver, to, 'after');
     return box.texts.includes('after');
   });

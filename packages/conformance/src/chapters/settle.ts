@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Kit } from '../kit.ts';
 import { anycast, group, mailbox, name, numbered, textOf } from '../messages.ts';
 import type { Suite } from '../suite.ts';
 
@@ -68,17 +69,24 @@ export function settle(suite: Suite): void {
     expect([textOf(again.message), again.redelivered]).to.deep.equal(['x', true]);
   });
 
-  test('puts what was released back in its old place', async (kit) => {
+  const inPlace = suite.cases({ kinds: ['anycast'], when: (features) => features.inPlace });
+  inPlace('puts what was released back in its old place', async (kit) => {
+    expect(await releasedAndFetched(kit)).to.deep.equal(numbered(5));
+  });
+
+  const anyPlace = suite.cases({ kinds: ['anycast'], when: (features) => !features.inPlace });
+  anyPlace('puts what was released back, at whatever place', async (kit) => {
+    expect((await releasedAndFetched(kit)).sort()).to.deep.equal(numbered(5));
+  });
+
+  test('gives a message back as often as it is released', async (kit) => {
     const driver = await kit.driver();
     const to = anycast();
-    const box = await kit.open(driver, to, { ...HOLD, prefetch: 3 });
-    const texts = numbered(5);
-    await kit.sendAll(driver, to, texts);
-    const [a, b, c] = await box.first(3);
-    await box.subscription.pause();
-    for (const delivery of [b, c, a]) await delivery?.settle('release');
-    const next = await kit.open(driver, to);
-    expect(await next.textsOf(5)).to.deep.equal(texts);
+    const box = await kit.open(driver, to, HOLD);
+    await kit.send(driver, to, 'x');
+    for (let nth = 1; nth <= 50; nth++) await (await box.nth(nth)).settle(nth < 50 ? 'release' : 'accept');
+    await kit.send(driver, to, 'fence');
+    expect(await box.before('fence')).to.have.lengthOf(50);
   });
 
   test('resolves a hundred releases, and delivers each message again', async (kit) => {
@@ -152,14 +160,15 @@ export function settle(suite: Suite): void {
     expect(await box.textsOf(8)).to.deep.equal(numbered(8));
   });
 
-  test('cannot settle once the subscription was closed, and says so', async (kit) => {
-    const driver = await kit.driver();
+  test('cannot settle once the subscription was closed, says so, and counts it', async (kit) => {
+    const { driver, late } = await kit.connect();
     const to = anycast();
     const box = await kit.open(driver, to, HOLD);
     await kit.send(driver, to, 'x');
     const held = await box.nth(1);
     await box.subscription.close();
     for (const outcome of ['accept', 'reject', 'release'] as const) expect(await held.settle(outcome)).to.equal(false);
+    expect(late.items).to.have.lengthOf(1);
     expect(await (await kit.open(driver, to)).textsOf(1)).to.deep.equal(['x']);
   });
 
@@ -222,4 +231,16 @@ export function settle(suite: Suite): void {
       expect(await graveyard.before('fence')).to.deep.equal(['bad']);
     },
   );
+}
+
+/** Releases the first three of m0 to m4 out of order, and tells in what order the next consumer gets all five. */
+async function releasedAndFetched(kit: Kit): Promise<string[]> {
+  const driver = await kit.driver();
+  const to = anycast();
+  const box = await kit.open(driver, to, { ...HOLD, prefetch: 3 });
+  await kit.sendAll(driver, to, numbered(5));
+  const [a, b, c] = await box.first(3);
+  await box.subscription.pause();
+  for (const delivery of [b, c, a]) await delivery?.settle('release');
+  return await (await kit.open(driver, to)).textsOf(5);
 }

@@ -3,7 +3,7 @@ import type { Retention, SendOptions } from '../driver.ts';
 import { newId } from '../id.ts';
 import { matcher } from '../match.ts';
 import type { Message } from '../message.ts';
-import { type Entry, MemoryQueue } from './queue.ts';
+import { type Entry, MemoryQueue, type Stock } from './queue.ts';
 
 interface Binding {
   readonly matches: (key: string) => boolean;
@@ -14,8 +14,14 @@ interface Binding {
 export class MemoryBroker {
   readonly #queues = new Map<string, MemoryQueue>();
   /** By `topic e`, or the address of another kind: who gets a copy besides the queue of that name. */
-  readonly #bindings = new Map<string, Set<Binding>>();
+  readonly #bindings = new Map<string, Map<string, Binding>>();
   readonly #delays = new Set<NodeJS.Timeout>();
+  readonly #stock: Stock = { bytes: 0 };
+
+  /** What its messages take, those that are delayed included. */
+  get bytes(): number {
+    return this.#stock.bytes;
+  }
 
   /** Puts the message into every queue it is meant for. Returns false when there is none. */
   send(to: Address, message: Message, options: SendOptions, label: Address = to): boolean {
@@ -25,10 +31,12 @@ export class MemoryBroker {
     if (delayMs !== undefined) {
       const timer = setTimeout(() => {
         this.#delays.delete(timer);
+        this.#stock.bytes -= copy.body.length;
         const { delayMs: _, ...rest } = options;
         this.send(to, copy, rest, label);
       }, delayMs);
       this.#delays.add(timer);
+      this.#stock.bytes += copy.body.length;
       return true;
     }
     const expiresAt = message.ttlMs === undefined ? undefined : performance.now() + message.ttlMs;
@@ -51,6 +59,7 @@ export class MemoryBroker {
       retention,
       (entry, deadLetter) => this.#deadLetter(entry, deadLetter),
       () => this.remove(queue),
+      this.#stock,
     );
     this.#queues.set(name, queue);
     return queue;
@@ -80,8 +89,9 @@ export class MemoryBroker {
   remove(queue: MemoryQueue): void {
     if (this.#queues.get(queue.name) !== queue) return;
     this.#queues.delete(queue.name);
-    for (const bindings of this.#bindings.values()) {
-      for (const binding of bindings) if (binding.queue === queue) bindings.delete(binding);
+    for (const [key, bindings] of this.#bindings) {
+      for (const [id, binding] of bindings) if (binding.queue === queue) bindings.delete(id);
+      if (bindings.size === 0) this.#bindings.delete(key);
     }
     queue.dispose();
   }
@@ -96,9 +106,13 @@ export class MemoryBroker {
   #bind(source: Source, queue: MemoryQueue): void {
     if (sharedName(source) === queue.name || source.kind === 'reply') return;
     const key = source.kind === 'topic' ? `topic ${source.exchange}` : describe(source);
-    const bindings = this.#bindings.get(key) ?? new Set();
+    const bindings = this.#bindings.get(key) ?? new Map();
     this.#bindings.set(key, bindings);
-    bindings.add({ matches: source.kind === 'topic' ? matcher(source.pattern) : () => true, queue });
+    // Consumers that share a queue bind it once.
+    bindings.set(`${describe(source)} ${queue.name}`, {
+      matches: source.kind === 'topic' ? matcher(source.pattern) : () => true,
+      queue,
+    });
   }
 
   #route(to: Address): MemoryQueue[] {
@@ -106,7 +120,7 @@ export class MemoryBroker {
     const bindings = this.#bindings.get(to.kind === 'topic' ? `topic ${to.exchange}` : describe(to));
     const queues = new Set(named === undefined ? [] : [named]);
     const key = to.kind === 'topic' ? to.key : '';
-    for (const { matches, queue } of bindings ?? []) if (matches(key)) queues.add(queue);
+    for (const { matches, queue } of bindings?.values() ?? []) if (matches(key)) queues.add(queue);
     return [...queues];
   }
 

@@ -43,6 +43,8 @@ export class MemoryConnection implements Faulty {
     return this.#context.logger;
   }
 
+  readonly onLateSettle = (): void => this.#context.onLateSettle?.();
+
   get closed(): boolean {
     return this.#closed;
   }

@@ -35,6 +35,7 @@ const FEATURES: Features = {
   keep: true,
   deliveryCount: true,
   untilEmpty: true,
+  inPlace: true,
   durable: false,
 };
 

@@ -45,6 +45,12 @@ export interface Consumer {
   readonly hasRoom: () => boolean;
   /** Told when it has room and nothing is left to deliver. */
   readonly onEmpty?: (() => void) | undefined;
+  readonly onLateSettle?: (() => void) | undefined;
+}
+
+/** Sums the bodies that the queues of a broker hold: one message in three queues counts three times. */
+export interface Stock {
+  bytes: number;
 }
 
 /** Messages in order, and the consumers that take turns at them. Delivers in a later turn of the event loop, as a broker does. */
@@ -53,9 +59,12 @@ export class MemoryQueue {
   readonly #retention: Retention;
   readonly #onRejected: (entry: Entry, deadLetter: string | undefined) => void;
   readonly #onExpired: () => void;
+  readonly #stock: Stock;
+  #bytes = 0;
   #entries: Entry[] = [];
   #consumers: Consumer[] = [];
   #pumping = false;
+  #disposed = false;
   #places = 0;
   #expiry: NodeJS.Timeout | undefined;
 
@@ -64,11 +73,13 @@ export class MemoryQueue {
     retention: Retention,
     onRejected: (entry: Entry, deadLetter: string | undefined) => void,
     onExpired: () => void,
+    stock: Stock,
   ) {
     this.name = name;
     this.#retention = retention;
     this.#onRejected = onRejected;
     this.#onExpired = onExpired;
+    this.#stock = stock;
     this.#rest();
   }
 
@@ -84,9 +95,10 @@ export class MemoryQueue {
 
   push(entry: Entry): void {
     entry.place = this.#places++;
+    this.#count(entry, 1);
     this.#insert(entry);
     const { maxLength } = this.#retention;
-    if (maxLength !== undefined && this.#entries.length > maxLength) this.#entries.shift();
+    if (maxLength !== undefined && this.#entries.length > maxLength) this.#count(this.#entries.shift(), -1);
     this.#pump();
   }
 
@@ -118,6 +130,16 @@ export class MemoryQueue {
     clearTimeout(this.#expiry);
     this.#entries = [];
     this.#consumers = [];
+    this.#stock.bytes -= this.#bytes;
+    this.#bytes = 0;
+    this.#disposed = true;
+  }
+
+  #count(entry: Entry | undefined, sign: 1 | -1): void {
+    if (entry === undefined || this.#disposed) return;
+    const bytes = sign * entry.message.body.length;
+    this.#bytes += bytes;
+    this.#stock.bytes += bytes;
   }
 
   #rest(): void {
@@ -128,7 +150,9 @@ export class MemoryQueue {
 
   #requeue(entry: Entry, { failed, message = entry.message }: GivenBack): void {
     if (failed) entry.deliveryCount++;
+    this.#count(entry, -1);
     entry.message = message;
+    this.#count(entry, 1);
     this.#insert(entry);
     this.#pump();
   }
@@ -169,7 +193,10 @@ export class MemoryQueue {
       }
       if (index === 0) this.#entries.shift();
       else this.#entries.splice(index, 1);
-      if (consumer === undefined) continue;
+      if (consumer === undefined) {
+        this.#count(entry, -1);
+        continue;
+      }
       consumer.unsettled.add(entry);
       consumer.receive(this.#delivery(entry, consumer));
     }
@@ -194,8 +221,12 @@ export class MemoryQueue {
     const { message, to, deliveryCount, expiresAt, handedOut = 0 } = entry;
     const turn = handedOut + 1;
     entry.handedOut = turn;
+    let settled = false;
     const end = (how: () => void): boolean => {
-      if (entry.handedOut !== turn || !consumer.unsettled.delete(entry)) return false;
+      const isLate = entry.handedOut !== turn || !consumer.unsettled.delete(entry);
+      if (isLate && !settled) consumer.onLateSettle?.();
+      settled = true;
+      if (isLate) return false;
       how();
       this.#pump();
       return true;
@@ -220,6 +251,7 @@ export class MemoryQueue {
   }
 
   #drop(entry: Entry, outcome: Exclude<Outcome, 'release'>): void {
+    this.#count(entry, -1);
     if (outcome === 'reject') this.#onRejected(entry, this.#retention.deadLetter);
   }
 }

@@ -109,6 +109,7 @@ export class MemorySubscription implements Subscription {
       unsettled,
       hasRoom: () => !this.#paused && unsettled.size < prefetch,
       onEmpty: untilEmpty ? () => this.#drained() : undefined,
+      onLateSettle: this.#connection.onLateSettle,
     };
     this.#queue.attach(this.#consumer);
   }
