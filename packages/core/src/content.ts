@@ -23,7 +23,8 @@ export const json: ContentCodec = {
     return Buffer.from(stringify(value));
   },
   decode(body) {
-    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString());
+    const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    return JSON.parse(bytes.toString());
   },
 };
 

@@ -171,7 +171,6 @@ export class Server {
     const job = this.#open(delivery, redelivery);
     if (job === undefined) return;
     const started = this.#startedIds(delivery);
-    if (job.id !== undefined && started.has(job.id)) return this.#skip(delivery, job, 'delivered before');
     if (delivery.redelivered && this.#takeOver(job, delivery, redelivery)) return;
     const held = { job, redelivery, started, delivery, cancellation: new Cancellation(), ended: false, slot: 0 };
     this.#waiting.add(held);

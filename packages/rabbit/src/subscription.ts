@@ -457,15 +457,29 @@ function messageOf({ content, properties }: Incoming): Message {
 /** What RabbitMQ adds: where it dead-letters, as it does with delayed messages, and in quorum queues. */
 const ADDED = /^x-(first|last)-death-|^x-(delivery|acquired)-count$/;
 
-/** The sender's headers, as far as they are texts, numbers or booleans; RabbitMQ's own are left out. */
+/** The sender's headers, as far as they are texts, numbers, booleans or times; RabbitMQ's own are left out. */
 function plainHeaders(headers: Readonly<Record<string, unknown>> = {}): Record<string, HeaderValue> {
   const plain: Record<string, HeaderValue> = {};
   for (const name in headers) {
     const value = headers[name];
     if (name.startsWith('x-') && ADDED.test(name)) continue;
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') plain[name] = value;
+    else if (isTimestamp(value)) plain[name] = new Date(value.value * 1_000).toISOString();
   }
   return plain;
+}
+
+/** How amqplib tells a time from a number: seconds since 1970. */
+function isTimestamp(value: unknown): value is { readonly value: number } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    '!' in value &&
+    value['!'] === 'timestamp' &&
+    'value' in value &&
+    typeof value.value === 'number' &&
+    Math.abs(value.value) < 8.64e12
+  );
 }
 
 function labelOf(source: Source): Address {
