@@ -18,6 +18,9 @@ const arrows: Readonly<Record<string, readonly string[] | 'any'>> = {
   posthorn: 'any',
 };
 
+/** The requirements that an arrow stands for. */
+const rows: Readonly<Record<string, string>> = { rpc: 'R-04: ', messaging: 'G-02, G-04: ' };
+
 /** A wrapped library and the one file that may import it. */
 const wrapped: Readonly<Record<string, string>> = {
   amqplib: 'rabbit/src/amqplib.ts',
@@ -59,13 +62,19 @@ describe('the architecture', () => {
     );
   });
 
+  it('M-16: rpc and notify speak of targets, and of nothing that a queue is made of', () => {
+    const files = packages.flatMap(({ folder, files }) => (folder === 'rpc' || folder === 'notify' ? files : []));
+    expect(files).to.not.be.empty;
+    expect(matches(files, /\b(queue|binding|bind|routingKey|exchangeType|durable|autoDelete)\b/i)).to.deep.equal([]);
+  });
+
   for (const one of packages) {
     const allowed = arrows[one.folder] ?? [];
     const names = allowed.length === 0 ? 'none of our packages' : `only ${[...allowed].join(', ')} of our packages`;
 
     describe(one.name, () => {
       if (allowed !== 'any') {
-        it(`${one.folder === 'rpc' ? 'R-04: ' : ''}imports ${names}`, () => {
+        it(`${rows[one.folder] ?? ''}imports ${names}`, () => {
           const wrong = one.imports.filter(({ module }) => {
             const other = ours.get(packageOf(module));
             return other && other !== one && !allowed.includes(other.folder);

@@ -49,7 +49,7 @@ describe('RabbitMQ: TLS', () => {
     return `${rabbitUrl(broker, { port }).replace('rabbit:', 'rabbits:')}?${query(options)}`;
   }
 
-  it('the certificate of the broker is verified against the given authority', () =>
+  it('M-15: the certificate of the broker is verified against the given authority', () =>
     expectCalls(secure({ ca: broker.tls.ca })));
 
   it('a client certificate is shown to the broker, which may take it for the login (EXTERNAL)', async () => {
@@ -67,7 +67,7 @@ describe('RabbitMQ: TLS', () => {
     expect(error.code).to.equal('ACCESS');
   });
 
-  it('a certificate of an unknown authority is refused with ACCESS', async () => {
+  it('M-15: a certificate of an unknown authority is refused with ACCESS', async () => {
     for (const options of [{}, { ca: broker.tls.wrongCa }]) {
       const error = await rejection(connectQuietly(secure(options)));
       expect(error.code, error.message).to.equal('ACCESS');
@@ -89,7 +89,7 @@ describe('RabbitMQ: TLS', () => {
     expect(error.code, error.message).to.equal('ACCESS');
   });
 
-  it('insecure verifies nothing and logs a warning', async () => {
+  it('M-15: insecure verifies nothing and logs a warning', async () => {
     const logger = recordingLogger();
     await expectCalls(secure({ insecure: 'true' }), { logger });
     const warnings = logger.lines.filter(({ level }) => level === 'warn');

@@ -5,7 +5,7 @@ import type { Message } from '@posthorn/core';
  * those of the wire. Further fields are kept as they came, and are signed with the rest.
  */
 export interface Envelope {
-  /** Unique for each message; copies and redeliveries keep it. */
+  /** Unique among the messages of its publisher; copies and redeliveries keep it. */
   readonly message_id: string;
   /** Who published it: `compute.host1`. */
   readonly publisher_id: string;
@@ -15,9 +15,9 @@ export interface Envelope {
   readonly message_type: string;
   /** `major.minor` of the type. A newer minor one only adds. */
   readonly message_type_version: string;
-  /** Any JSON value. */
+  /** Any JSON value, null included. The data of a foreign CloudEvent that is no JSON: a text, or bytes. */
   readonly payload: unknown;
-  /** `algorithm:key id:hex`, over everything else in here and where the message goes. */
+  /** `algorithm:key id:hex`, the key id percent-encoded, over everything else in here and where the message goes. */
   readonly signature?: string;
   /** After this moment nobody wants it any more: RFC 3339, as `timestamp`. */
   readonly expires_at?: string;
@@ -32,11 +32,17 @@ export interface Place {
   readonly key: string;
 }
 
-/** How envelopes look on the wire. */
+/** How envelopes look on the wire: pure functions, which throw `MessagingError` only. */
 export interface EnvelopeCodec {
+  /** @throws {MalformedError} naming the field that this form cannot carry */
   encode(envelope: Envelope): Message;
   /** Whether a message is of this form, by its content type or headers. */
   recognises(message: Message): boolean;
   /** @throws {MalformedError} naming the field */
   decode(message: Message): Envelope;
+}
+
+/** What tells a message from every other one. CloudEvents of two sources may bear the same id. */
+export function identityOf({ message_id, publisher_id }: Envelope): string {
+  return `${message_id} ${publisher_id}`;
 }
