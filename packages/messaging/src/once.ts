@@ -6,7 +6,6 @@ export class Once {
   readonly #store: IdStore;
   readonly #group: string;
   readonly #logger: Logger;
-  readonly #running = new Map<string, Promise<JobEnd>>();
 
   constructor(store: IdStore, group: string, logger: Logger) {
     this.#store = store;
@@ -14,23 +13,8 @@ export class Once {
     this.#logger = logger;
   }
 
-  /**
-   * Does the work, unless it was done for this id before: then it is done with. Those of one id wait for each other, here
-   * in this process. Rejects where the store cannot tell.
-   */
+  /** Does the work, unless it was done for this id before: then it is done with. Rejects where the store cannot tell. */
   async run(id: string, work: () => Promise<JobEnd>): Promise<JobEnd> {
-    for (let other = this.#running.get(id); other !== undefined; other = this.#running.get(id))
-      await other.catch(() => undefined);
-    const running = this.#run(id, work);
-    this.#running.set(id, running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(id);
-    }
-  }
-
-  async #run(id: string, work: () => Promise<JobEnd>): Promise<JobEnd> {
     if (await this.#store.has(this.#group, id)) {
       this.#logger.info({ messageId: id, group: this.#group }, 'skipped: handled before');
       return 'accept';

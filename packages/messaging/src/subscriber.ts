@@ -33,6 +33,7 @@ import { PrivateRetry } from './private-retry.ts';
 import { publishedAt, type ReceivedMessage, receivedMessage } from './received-message.ts';
 import type { Sources } from './sources.ts';
 import { homeOf, type SubscriberOptions, sourcesOf } from './subscriber-options.ts';
+import { Turns } from './turns.ts';
 import type { RefusalReason } from './verification.ts';
 
 /** A type whose messages arrive as that. */
@@ -63,6 +64,7 @@ export class Subscriber implements AsyncDisposable {
   readonly #home: Home | undefined;
   readonly #gate: Gate | undefined;
   readonly #once: Once | undefined;
+  readonly #turns = new Turns();
   readonly #privateRetry: PrivateRetry | undefined;
   readonly #unhandled: BurstLog;
   readonly #name: string;
@@ -227,11 +229,18 @@ export class Subscriber implements AsyncDisposable {
     return Date.parse(expires_at) + clockToleranceMs < Date.now();
   }
 
-  async #run(message: ReceivedMessage): Promise<JobEnd> {
+  #run(message: ReceivedMessage): Promise<JobEnd> {
+    const id = identityOf(message.envelope);
+    if (this.#gate === undefined && this.#once === undefined) return this.#attempt(message);
+    return this.#turns.run(id, () => this.#handle(id, message));
+  }
+
+  /** What is remembered of handled messages, here and in stores, is looked at before and added to after. */
+  async #handle(id: string, message: ReceivedMessage): Promise<JobEnd> {
     try {
       if (await this.#gate?.replayed(message)) return 'accept';
       const work = (): Promise<JobEnd> => this.#attempt(message);
-      const end = await (this.#once?.run(identityOf(message.envelope), work) ?? work());
+      const end = await (this.#once?.run(id, work) ?? work());
       if (end === 'accept') await this.#gate?.done(message);
       else this.#gate?.failed(message);
       return end;

@@ -1,4 +1,4 @@
-import { DeadLetters, type Logger, MemoryFaults, type Transport } from '@posthorn/core';
+import { DeadLetters, type Logger, MemoryFaults, type Message, type Transport } from '@posthorn/core';
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { hmacSha256, Publisher, Subscriber } from '../src/index.ts';
@@ -129,6 +129,39 @@ describe('a subscriber', () => {
     await settled();
     expect(attempts).to.deep.equal([1, 2]);
     expect(subscriber.refused).to.include({ replayed: 0 });
+  });
+
+  it('refuses a replay that comes while the message is still being handled', async () => {
+    let [begin, finish, handled] = [() => {}, () => {}, 0];
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const subscriber = new Subscriber(transport, { exchange: 'e', group: 'g', verify: { verifier: KEY } });
+    subscriber.bind('#', async () => {
+      handled++;
+      begin();
+      await finished;
+    });
+    const copies: Message[] = [];
+    await transport.subscribe([{ kind: 'topic', exchange: 'e', pattern: '#' }], (delivery) => {
+      copies.push(delivery.message);
+      void delivery.settle('accept');
+    });
+    await subscriber.start();
+    await new Publisher(transport, { exchange: 'e', publisherId: 'p', signer: KEY }).publish(message(1));
+    await begun;
+    const [copy] = copies;
+    if (copy === undefined) throw new Error('the copy is here by now');
+    await transport.send({ kind: 'topic', exchange: 'e', key: 't' }, copy, { confirm: true });
+    await settled();
+    expect(handled).to.equal(1);
+    finish();
+    await settled();
+    expect(handled).to.equal(1);
+    expect(subscriber.refused).to.include({ replayed: 1 });
   });
 
   it('makes a dead letter of a message that cannot be put in order', async () => {
