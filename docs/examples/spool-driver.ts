@@ -3,17 +3,10 @@ import fs from 'node:fs';
 import { basename, join, parse } from 'node:path';
 import * as core from '@posthorn/core';
 
-const features: core.Features = {
-  kinds: ['anycast', 'unicast', 'multicast', 'reply'],
-  unroutable: 'detected',
-  ttl: true,
-  delay: false,
-  priority: false,
-  keep: false,
-  deliveryCount: false,
-  untilEmpty: false,
-  durable: true,
-};
+const can = { ttl: true, inPlace: true, durable: true };
+const cannot = { delay: false, priority: false, keep: false, deliveryCount: false, untilEmpty: false };
+const kinds = ['anycast', 'unicast', 'multicast', 'reply'] as const;
+const features: core.Features = { kinds, unroutable: 'detected', ...can, ...cannot };
 
 /** `spool:///path`: a queue is a folder, a message is a file in it, and whoever renames the file first has it. */
 export async function spool(url: core.TransportUrl, context: core.DriverContext): Promise<core.Driver> {
@@ -38,7 +31,7 @@ export async function spool(url: core.TransportUrl, context: core.DriverContext)
     check(from, options);
     if (from.length === 0 || (from.length > 1 && from.some(({ kind }) => kind === 'reply')))
       throw new core.ConfigError('subscribe', 'expected sources, or one reply source alone');
-    const subscription = attempt(() => consume(root, from, receive, options.prefetch));
+    const subscription = attempt(() => consume(root, from, receive, options.prefetch, context.onLateSettle));
     if (subscription instanceof Error) throw new core.ConnectionError(subscription.message, { cause: subscription });
     open.add(subscription);
     void subscription.ended.then(() => open.delete(subscription));
@@ -64,11 +57,11 @@ export async function spool(url: core.TransportUrl, context: core.DriverContext)
 type Receive = (delivery: core.Delivery) => void;
 
 /** Takes the oldest messages while there is room, and in the end gives back what was not settled. */
-function consume(root: string, from: readonly core.Source[], receive: Receive, prefetch = 64): core.Subscription {
+function consume(root: string, from: readonly core.Source[], receive: Receive, prefetch = 64, onLate = () => {}) {
   const own = `${core.newId()}.of-${process.pid}`;
   const addresses = from.map((one) => (one.kind === 'reply' ? { ...one, name: own } : one)) as [core.Address];
   const queues = addresses.map((one) => folderOf(root, one) + (one.kind === 'multicast' ? `=${own}` : ''));
-  const held = new Set<core.Delivery>();
+  const [held, given] = [new Set<core.Delivery>(), new Set<core.Delivery>()];
   let state: 'open' | 'paused' | 'stopped' = 'open';
   let looking: NodeJS.Immediate | undefined;
   // In a later turn of the event loop, so that many events make one look.
@@ -91,6 +84,7 @@ function consume(root: string, from: readonly core.Source[], receive: Receive, p
     });
     if (message === undefined || message instanceof Error) return fs.rmSync(mine, { force: true });
     const settle = async (outcome: core.Outcome): Promise<boolean> => {
+      if (given.delete(delivery)) onLate();
       if (!held.delete(delivery)) return false;
       look();
       return attempt(() => (outcome === 'release' ? fs.renameSync(mine, again) : fs.rmSync(mine))) === undefined;
@@ -107,7 +101,7 @@ function consume(root: string, from: readonly core.Source[], receive: Receive, p
   const close = async (): Promise<void> => {
     await stop();
     for (const watcher of watchers) watcher.close();
-    for (const delivery of held) await delivery.settle('release');
+    for (const delivery of held) await delivery.settle('release').then(() => given.add(delivery));
     clearImmediate(looking);
     for (const queue of queues.filter((one) => one.endsWith(own))) fs.rmSync(queue, { recursive: true, force: true });
     for (const queue of queues.filter((one) => /unicast=[^/]*$/.test(one))) attempt(() => fs.rmdirSync(queue));

@@ -1,3 +1,4 @@
+import { type Amqp1Options, amqp1 } from '@posthorn/amqp1';
 import {
   ConfigError,
   type Driver,
@@ -33,6 +34,8 @@ export interface ConnectOptions {
   readonly maxMessageBytes?: number;
   /** Options of the RabbitMQ transport that do not fit into a URL. */
   readonly rabbit?: RabbitOptions;
+  /** Options of the AMQP 1.0 transport that do not fit into a URL. */
+  readonly amqp1?: Amqp1Options;
   /** Options of the memory transport: troubles for tests to make. */
   readonly memory?: Omit<MemoryOptions, 'name'>;
   /** Further transports by URL scheme. */
@@ -46,6 +49,7 @@ const schema = z.strictObject({
   maxMessageBytes: z.int().positive().optional(),
   memory: z.custom<MemoryOptions>((value) => typeof value === 'object' && value !== null).optional(),
   rabbit: z.custom<RabbitOptions>((value) => typeof value === 'object' && value !== null).optional(),
+  amqp1: z.custom<Amqp1Options>((value) => typeof value === 'object' && value !== null).optional(),
   drivers: z
     .record(
       z.string(),
@@ -55,7 +59,8 @@ const schema = z.strictObject({
 });
 
 /**
- * Connects to the broker that the URL names: `rabbit://`, `rabbits://` (TLS), `memory://`, or a scheme of `drivers`.
+ * Connects to the broker that the URL names: `rabbit://`, `rabbits://` (TLS), `amqp1://`, `amqp1s://` (TLS), `memory://`,
+ * or a scheme of `drivers`.
  *
  * @throws {MessagingError} `CONFIG` the URL or an option is wrong; `CONNECTION` no host answered; `ACCESS` the broker
  * refused, or TLS verification failed
@@ -65,13 +70,14 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
     drivers = {},
     memory: memoryOptions,
     rabbit: rabbitOptions,
+    amqp1: amqp1Options,
     wire,
     ...rest
   } = parseConfig(schema, options, 'options');
   const parsed = parseTransportUrl(url);
   const { wire: wireName, maxMessageBytes, ...query } = parsed.query;
   const driverUrl: TransportUrl = { ...parsed, query };
-  const factory = factoryOf(parsed.scheme, drivers, rabbitOptions, memoryOptions);
+  const factory = factoryOf(parsed.scheme, drivers, rabbitOptions, memoryOptions, amqp1Options);
   return await Transport.open((context) => factory(driverUrl, context), {
     logger: defaultLogger(rest.logger),
     wire: wireOf(wireName) ?? wire ?? native(),
@@ -85,6 +91,7 @@ function factoryOf(
   drivers: Readonly<Record<string, DriverFactory>>,
   options?: RabbitOptions,
   memoryOptions?: MemoryOptions,
+  amqp1Options?: Amqp1Options,
 ): DriverFactory {
   if (Object.hasOwn(drivers, scheme)) {
     const own = drivers[scheme];
@@ -94,6 +101,9 @@ function factoryOf(
     case 'rabbit':
     case 'rabbits':
       return (url, context) => rabbit(url, context, options);
+    case 'amqp1':
+    case 'amqp1s':
+      return (url, context) => amqp1(url, context, amqp1Options);
     case 'memory':
       return (url, context) => openMemory(url, context, memoryOptions);
     case 'amqp':
@@ -103,7 +113,9 @@ function factoryOf(
         `"${scheme}://" can mean two protocols: use rabbit:// for AMQP 0-9-1 (RabbitMQ) or amqp1:// for AMQP 1.0`,
       );
     default: {
-      const known = ['rabbit', 'rabbits', 'memory', ...Object.keys(drivers)].map((name) => `${name}://`).join(', ');
+      const known = ['rabbit', 'rabbits', 'amqp1', 'amqp1s', 'memory', ...Object.keys(drivers)]
+        .map((name) => `${name}://`)
+        .join(', ');
       throw new ConfigError('url', `unknown scheme "${scheme}://": known are ${known}`);
     }
   }

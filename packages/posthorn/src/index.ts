@@ -1,7 +1,10 @@
+export { type Amqp1Options, amqp1, type Broker, type BrokerOptions, serveBroker } from '@posthorn/amqp1';
 export * from '@posthorn/core';
+export * from '@posthorn/messaging';
 export * from '@posthorn/notify';
 export * from '@posthorn/oslo';
 export * from '@posthorn/rabbit';
 export * from '@posthorn/rpc';
+export * from '@posthorn/services';
 export { type ConnectOptions, connect, type DriverFactory } from './connect.ts';
 export { routingFile } from './routing-file.ts';

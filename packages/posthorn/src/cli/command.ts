@@ -1,7 +1,12 @@
 import { createRequire } from 'node:module';
+import { broker } from './broker.ts';
+import { dlq } from './dlq.ts';
 import { listen, tell } from './notify.ts';
 import { type CommandLine, parseCommandLine } from './options.ts';
+import { publish } from './publish.ts';
 import { ask, serve } from './rpc.ts';
+import { services } from './services.ts';
+import { subscribe } from './subscribe.ts';
 import { UsageError, usage } from './usage.ts';
 
 interface Command {
@@ -18,6 +23,11 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['serve', { words: [4, 4], run: serve }],
   ['notify', { words: [2, 3], run: tell }],
   ['listen', { words: [1, 1], run: listen }],
+  ['publish', { words: [3, 4], run: publish }],
+  ['subscribe', { words: [3, 3], run: subscribe }],
+  ['dlq', { words: [3, Number.POSITIVE_INFINITY], run: dlq }],
+  ['broker', { words: [0, 0], run: broker }],
+  ['services', { words: [2, 2], run: services }],
 ]);
 
 /**

@@ -1,4 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
+import { stdout } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { messageOf, native, type Transport, type Wire } from '@posthorn/core';
 import { oslo } from '@posthorn/oslo';
@@ -42,9 +43,10 @@ export async function load(name: string): Promise<Readonly<Record<string, unknow
   }
 }
 
-/** Resolves at SIGINT or SIGTERM. A second one ends the process as usual. */
+/** Resolves at SIGINT or SIGTERM, or when nobody reads our output any more. A second signal ends the process as usual. */
 export function stopped(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    stdout.on('error', () => resolve());
   });
 }

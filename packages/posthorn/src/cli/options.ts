@@ -18,6 +18,18 @@ export interface Options {
   readonly 'publisher-id'?: string;
   readonly pool?: string;
   readonly 'event-type'?: string;
+  readonly type?: string;
+  readonly 'type-version'?: string;
+  readonly 'sign-key'?: string;
+  readonly 'verify-key'?: readonly string[];
+  readonly delay?: string;
+  readonly ttl?: string;
+  readonly 'cloud-events'?: string;
+  readonly group?: string;
+  readonly json?: boolean;
+  readonly port?: string;
+  readonly host?: string;
+  readonly user?: string;
   readonly help?: boolean;
   readonly version?: boolean;
 }
@@ -36,6 +48,18 @@ const OPTIONS = {
   'publisher-id': { type: 'string' },
   pool: { type: 'string' },
   'event-type': { type: 'string' },
+  type: { type: 'string' },
+  'type-version': { type: 'string' },
+  'sign-key': { type: 'string' },
+  'verify-key': { type: 'string', multiple: true },
+  delay: { type: 'string' },
+  ttl: { type: 'string' },
+  'cloud-events': { type: 'string' },
+  group: { type: 'string' },
+  json: { type: 'boolean' },
+  port: { type: 'string' },
+  host: { type: 'string' },
+  user: { type: 'string' },
   help: { type: 'boolean' },
   version: { type: 'boolean' },
 } as const satisfies Record<keyof Options, { type: 'string' | 'boolean'; multiple?: true }>;

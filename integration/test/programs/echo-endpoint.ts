@@ -1,0 +1,4 @@
+/** An endpoint for `posthorn serve`. */
+export function echo(_context: unknown, { text }: { readonly text: string }): string {
+  return text;
+}
