@@ -1,3 +1,4 @@
 import { run } from './bootstrap.mjs';
 
-await run('integration', 'dist/scenarios/boot-an-instance.js');
+const story = process.argv.includes('--processes') ? 'boot-in-processes' : 'boot-an-instance';
+await run('integration', `dist/scenarios/${story}.js`);

@@ -1,3 +1,4 @@
+import { type Broker, serveBroker } from '@posthorn/amqp1';
 import { newId, type Transport } from '@posthorn/core';
 import type { Context } from 'mocha';
 import { type ConnectOptions, connect } from 'posthorn';
@@ -13,15 +14,31 @@ export interface TransportUnderTest {
   connect(options?: ConnectOptions): Promise<Transport>;
 }
 
-/** Every transport that a pattern suite runs over. */
+/** Every transport that a pattern suite runs over. To be called where hooks can be registered. */
 export function transports(): TransportUnderTest[] {
-  return [overMemory(), ...rabbitVersions().map(overRabbit)];
+  return [overMemory(), overBroker(), ...rabbitVersions().map(overRabbit)];
 }
 
 function overMemory(): TransportUnderTest {
   // The broker of this name lives as long as a transport uses it, so each test that closes its own finds a new one.
   const url = `memory://${newId()}`;
   return { name: 'memory', ready: async () => undefined, connect: (options) => connect(url, options) };
+}
+
+function overBroker(): TransportUnderTest {
+  let broker: Promise<Broker> | undefined;
+  const serve = (): Promise<Broker> => {
+    broker ??= serveBroker({ port: 0 });
+    return broker;
+  };
+  after(async () => {
+    await (await broker)?.close();
+  });
+  return {
+    name: 'posthorn broker',
+    ready: async () => void (await serve()),
+    connect: async (options) => connect((await serve()).url, options),
+  };
 }
 
 function overRabbit({ name, find }: RabbitCandidate): TransportUnderTest {

@@ -1,35 +1,46 @@
 /**
  * Boot an instance: an API, two conductors, a scheduler and two compute hosts, as separate services that know of each
  * other only topics. The compute hosts tell what happens; two metering collectors share that, a dashboard sees it all.
- * Each has a connection of its own, as if it were a process of its own.
+ * What the collectors hear of an instance that runs they turn into a signed meter, which billing verifies.
+ * Each has a connection of its own, as if it were a process of its own; boot-in-processes.ts makes it one.
  *
  *   node boot-an-instance.js [url]      default memory://boot-an-instance
  */
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { argv, stdout } from 'node:process';
+import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import {
   BaseEndpoint,
   type Context,
   connect,
   type Endpoint,
+  hmacSha256,
   MessagingError,
   type Notification,
   NotificationListener,
   Notifier,
   type OutgoingCall,
+  Publisher,
   RPCClient,
   RPCServer,
+  Subscriber,
   silent,
   type Transport,
   waitUntilReady,
 } from 'posthorn';
-import { type Hop, HopPrinter } from './hop-printer.ts';
+import { type Audience, type Hop, narrate } from './hop-printer.ts';
 import { Instance, instances } from './instance.ts';
+import { CeilometerRouter, Counter } from './meter.ts';
+import { Milestones, type Progress } from './milestones.ts';
 
 const EXCHANGE = 'boot-an-instance.nova';
 const NOTIFICATIONS = 'notifications';
+const METERING = 'boot-an-instance.metering';
+/** What collectors sign meters with, and billing verifies. */
+const METERING_KEY = hmacSha256({ keys: { 'metering-1': 'known to this story alone' }, signWith: 'metering-1' });
+/** On a broker that others use, too: names of our own, which go when nobody uses them any more. */
+const RETENTION = { expiresMs: 60_000 };
 /** What one boot tells: start, three times progress, end. */
 const EVENTS = 5;
 
@@ -51,31 +62,56 @@ interface ComputeApi {
   refresh_images(): void;
 }
 
-export interface BootOptions {
+/** The end of a boot, as compute tells it. */
+interface RunningInstance {
+  readonly id: string;
+  readonly vcpus: number;
+}
+
+export interface BootOptions extends Audience {
   readonly url: string;
-  /** Told of each hop when it is done. */
-  readonly onHop: (hop: Hop) => void;
-  /** Told of what happens inside a service. */
-  readonly onEvent: (who: string, what: string) => void;
+}
+
+type Start = (service: Service, onEvent: Audience['onEvent'], done: Progress) => Promise<void>;
+
+/** The services by name, in the order in which they start. */
+const PARTS: readonly (readonly [string, Start])[] = [
+  ['billing', startBilling],
+  ['collector-1', startCollector],
+  ['collector-2', startCollector],
+  ['dashboard', startDashboard],
+  ['scheduler', startScheduler],
+  ['host1', startCompute],
+  ['host2', startCompute],
+  ['conductor-1', startConductor],
+  ['conductor-2', startConductor],
+];
+
+/** The names of the services. The API, which makes it all happen, comes last. */
+export const partNames: readonly string[] = [...PARTS.map(([name]) => name), 'api'];
+
+/** Starts one service; the API resolves when the story is told. Its transport is the caller's to close. */
+export async function startPart(
+  name: string,
+  url: string,
+  { onHop, onEvent }: Audience,
+  done: Milestones | Progress,
+  opened: (transport: Transport) => void,
+): Promise<void> {
+  const transport = await connect(url, { logger: silent });
+  opened(transport);
+  const service = new Service(name, transport, onHop);
+  const start = PARTS.find(([known]) => known === name)?.[1];
+  if (start !== undefined) await start(service, onEvent, done);
+  else if (done instanceof Milestones) await useApi(service, onEvent, done);
 }
 
 /** Runs the whole story once. Resolves when every service has shut down. */
-export async function bootAnInstance({ url, onHop, onEvent }: BootOptions): Promise<void> {
+export async function bootAnInstance({ url, ...audience }: BootOptions): Promise<void> {
   const services: Transport[] = [];
-  const join = async (who: string): Promise<Service> => {
-    const transport = await connect(url, { logger: silent });
-    services.push(transport);
-    return new Service(who, transport, onHop);
-  };
   const done = new Milestones();
   try {
-    for (const name of ['collector-1', 'collector-2'])
-      await startCollector(await join(name), 'metering', onEvent, done);
-    await startCollector(await join('dashboard'), 'dashboard', onEvent, done);
-    await startScheduler(await join('scheduler'), onEvent);
-    for (const host of ['host1', 'host2']) await startCompute(await join(host), onEvent, done);
-    for (const name of ['conductor-1', 'conductor-2']) await startConductor(await join(name), onEvent);
-    await useApi(await join('api'), onEvent, done);
+    for (const name of partNames) await startPart(name, url, audience, done, (transport) => services.push(transport));
   } finally {
     for (const transport of services.reverse()) await transport.close({ timeoutMs: 5_000 });
   }
@@ -112,11 +148,24 @@ class Service {
   }
 
   /** Notifications of a pool, which its listeners share. */
-  async listen(pool: string, info: (notification: Notification) => void): Promise<void> {
+  async listen(pool: string, info: (notification: Notification) => void | Promise<void>): Promise<void> {
     const targets = [{ exchange: EXCHANGE, topic: NOTIFICATIONS }];
-    // On a broker that others use, too: names of our own, which go when nobody uses them any more.
-    const ours = { pool: `boot-an-instance.${pool}`, retention: { expiresMs: 60_000 } };
+    const ours = { pool: `boot-an-instance.${pool}`, retention: RETENTION };
     await new NotificationListener(this.#transport, { targets, ...ours, endpoints: [{ info }] }).start();
+  }
+
+  meters(): CeilometerRouter {
+    const publisherId = `metering.${this.name}`;
+    const options = { exchange: METERING, publisherId, signer: METERING_KEY };
+    return new CeilometerRouter(new Publisher(this.#transport, options));
+  }
+
+  /** Meters that are what a collector signed. */
+  async verify(onMeter: (meter: Counter) => void): Promise<void> {
+    const ours = { group: 'boot-an-instance.billing', retention: RETENTION };
+    const verify = { verifier: METERING_KEY };
+    const subscriber = new Subscriber(this.#transport, { exchange: METERING, keys: ['metering'], verify, ...ours });
+    await subscriber.on(Counter, onMeter).start();
   }
 
   notifier(): Notifier {
@@ -151,7 +200,7 @@ class Service {
   }
 }
 
-async function startConductor(service: Service, onEvent: BootOptions['onEvent']): Promise<void> {
+async function startConductor(service: Service, onEvent: Audience['onEvent']): Promise<void> {
   const scheduler = service.client<SchedulerApi>('scheduler');
   const compute = service.client<ComputeApi>('compute');
   const endpoint = {
@@ -165,7 +214,7 @@ async function startConductor(service: Service, onEvent: BootOptions['onEvent'])
   await service.serve('conductor', [endpoint]);
 }
 
-async function startScheduler(service: Service, onEvent: BootOptions['onEvent']): Promise<void> {
+async function startScheduler(service: Service, onEvent: Audience['onEvent']): Promise<void> {
   await service.serve('scheduler', [
     {
       select_destinations(_context: Context, { instance }: BuildRequest) {
@@ -176,19 +225,32 @@ async function startScheduler(service: Service, onEvent: BootOptions['onEvent'])
   ]);
 }
 
-async function startCollector(
-  service: Service,
-  pool: string,
-  onEvent: BootOptions['onEvent'],
-  done: Milestones,
-): Promise<void> {
-  await service.listen(pool, ({ eventType, publisherId }) => {
+async function startCollector(service: Service, onEvent: Audience['onEvent'], done: Progress): Promise<void> {
+  const meters = service.meters();
+  await service.listen('metering', async ({ eventType, publisherId, payload }) => {
     onEvent(service.name, `hears ${eventType} from ${publisherId}`);
-    done.count(pool);
+    done.count('metering');
+    if (eventType !== 'compute.instance.create.end') return;
+    const { id, vcpus } = payload as RunningInstance;
+    await meters.sendMeterMessage(new Counter('vcpus', id, vcpus));
   });
 }
 
-async function startCompute(service: Service, onEvent: BootOptions['onEvent'], done: Milestones): Promise<void> {
+async function startDashboard(service: Service, onEvent: Audience['onEvent'], done: Progress): Promise<void> {
+  await service.listen('dashboard', ({ eventType, publisherId }) => {
+    onEvent(service.name, `hears ${eventType} from ${publisherId}`);
+    done.count('dashboard');
+  });
+}
+
+async function startBilling(service: Service, onEvent: Audience['onEvent'], done: Progress): Promise<void> {
+  await service.verify((meter) => {
+    onEvent(service.name, `has a verified meter: ${meter}`);
+    done.count('meter');
+  });
+}
+
+async function startCompute(service: Service, onEvent: Audience['onEvent'], done: Progress): Promise<void> {
   const notifier = service.notifier();
   await service.serve('compute', [
     {
@@ -198,7 +260,8 @@ async function startCompute(service: Service, onEvent: BootOptions['onEvent'], d
         for (const percent of [25, 50, 75])
           await notifier.info(context, 'compute.instance.create.progress', { id, percent });
         onEvent(service.name, `runs ${instance}`);
-        await notifier.info(context, 'compute.instance.create.end', { id, vcpus: instance.vcpus });
+        const running: RunningInstance = { id, vcpus: instance.vcpus };
+        await notifier.info(context, 'compute.instance.create.end', running);
         done.reach(`running ${id}`);
       },
       reboot_instance(_context: Context, { id }: { readonly id: string }) {
@@ -214,7 +277,7 @@ async function startCompute(service: Service, onEvent: BootOptions['onEvent'], d
 }
 
 /** The API answers HTTP; everything behind it is messaging. */
-async function useApi(service: Service, onEvent: BootOptions['onEvent'], done: Milestones): Promise<void> {
+async function useApi(service: Service, onEvent: Audience['onEvent'], done: Milestones): Promise<void> {
   const conductor = service.client<ConductorApi>('conductor', 'compute_task');
   const compute = service.client<ComputeApi>('compute');
   await waitUntilReady(service.client('conductor'));
@@ -223,6 +286,7 @@ async function useApi(service: Service, onEvent: BootOptions['onEvent'], done: M
     done.wait('running i-1'),
     done.wait(`metering ${EVENTS}`),
     done.wait(`dashboard ${EVENTS}`),
+    done.wait('meter 1'),
   ]);
   const http = createServer((_request, response) => {
     conductor
@@ -254,44 +318,10 @@ async function listening(server: HttpServer): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** What must have happened before the story goes on. */
-class Milestones {
-  readonly #reached = new Map<string, () => void>();
-  readonly #counts = new Map<string, number>();
-
-  wait(name: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`nothing came of: ${name}`)), 10_000);
-      this.#reached.set(name, () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
-  }
-
-  reach(name: string): void {
-    this.#reached.get(name)?.();
-  }
-
-  /** Reaches `name 1`, `name 2`, … */
-  count(name: string): void {
-    const count = (this.#counts.get(name) ?? 0) + 1;
-    this.#counts.set(name, count);
-    this.reach(`${name} ${count}`);
-  }
-}
-
 if (argv[1] === fileURLToPath(import.meta.url)) {
-  const printer = new HopPrinter(stdout);
   const url = argv[2] ?? 'memory://boot-an-instance';
-  printer.title('Boot an instance', url);
-  try {
-    await bootAnInstance({ url, onHop: (hop) => printer.hop(hop), onEvent: (who, what) => printer.event(who, what) });
-    printer.summary();
-  } catch (error) {
-    process.stderr.write(
-      `failed: ${error instanceof MessagingError ? `${error.code}: ` : ''}${error instanceof Error ? error.message : error}\n`,
-    );
-    process.exitCode = 1;
-  }
+  await narrate('Boot an instance', (audience, onUrl) => {
+    onUrl(url);
+    return bootAnInstance({ url, ...audience });
+  });
 }

@@ -1,5 +1,6 @@
+import { stderr, stdout } from 'node:process';
 import { styleText } from 'node:util';
-import { parseTransportUrl, type Target } from 'posthorn';
+import { MessagingError, parseTransportUrl, type Target } from 'posthorn';
 
 /** One message sent, once it is done. */
 export interface Hop {
@@ -10,6 +11,34 @@ export interface Hop {
   readonly ms: number;
   /** The result as JSON, or an error code; empty for casts. */
   readonly answer: string;
+}
+
+/** Who is told what happens. */
+export interface Audience {
+  /** Told of each hop when it is done. */
+  readonly onHop: (hop: Hop) => void;
+  /** Told of what happens inside a service. */
+  readonly onEvent: (who: string, what: string) => void;
+}
+
+/** Runs a story as a program: prints it as it happens, and fails with the process. */
+export async function narrate(
+  title: string,
+  story: (audience: Audience, onUrl: (url: string) => void) => Promise<void>,
+): Promise<void> {
+  const printer = new HopPrinter(stdout);
+  try {
+    const audience: Audience = {
+      onHop: (hop) => printer.hop(hop),
+      onEvent: (who, what) => printer.event(who, what),
+    };
+    await story(audience, (url) => printer.title(title, url));
+    printer.summary();
+  } catch (error) {
+    const code = error instanceof MessagingError ? `${error.code}: ` : '';
+    stderr.write(`failed: ${code}${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = 1;
+  }
 }
 
 /** Writes the story as a table that is readable at a glance. */
