@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import fs from 'node:fs';
-import { basename, join, parse } from 'node:path';
+import { basename, dirname, join, parse } from 'node:path';
 import * as core from '@posthorn/core';
 
 const can = { ttl: true, inPlace: true, durable: true };
@@ -104,9 +104,11 @@ function consume(root: string, from: readonly core.Source[], receive: Receive, p
     for (const delivery of held) await delivery.settle('release').then(() => given.add(delivery));
     clearImmediate(looking);
     for (const queue of queues.filter((one) => one.endsWith(own))) fs.rmSync(queue, { recursive: true, force: true });
-    for (const queue of queues.filter((one) => /unicast=[^/]*$/.test(one))) attempt(() => fs.rmdirSync(queue));
+    for (const sign of signs) attempt(() => [fs.rmSync(sign), fs.rmdirSync(dirname(sign))]); // a successor's keeps it
   };
   for (const queue of queues) fs.mkdirSync(queue, { recursive: true });
+  const signs = queues.filter((one) => /unicast=[^/]*$/.test(one)).map((one) => join(one, own));
+  for (const sign of signs) fs.writeFileSync(sign, '');
   const watchers = queues.map((queue) => fs.watch(queue, look));
   const ended = Promise.all(watchers.map((one) => once(one, 'close'))).then(() => undefined, Error);
   look();

@@ -48,7 +48,7 @@ describe('immunities', function () {
   afterEach(() => vhost?.[Symbol.asyncDispose]());
 
   describe('1: stale settlements', () => {
-    it('immunity 1: settlements from before a loss do nothing to the new channel, nor to the message', async () => {
+    it('immunity 1: settlements from before a loss are counted, and do nothing to the new channel, nor to the message', async () => {
       await using proxy = await TcpProxy.open(vhost);
       const closedChannels: AmqpFrame[] = [];
       proxy.onFrame((frame, way) => {
@@ -65,6 +65,7 @@ describe('immunities', function () {
       const [old, fresh] = [deliveries.slice(0, 5), deliveries.slice(5)];
       // On the new channel the same tags belong to other deliveries, and unknown ones close it with 406.
       for (const delivery of [...old, ...old]) expect(await delivery.settle('accept')).to.equal(false);
+      expect(transport.health().lateSettlements).to.equal(old.length);
       for (const delivery of fresh) expect(await delivery.settle('release')).to.equal(true);
       await waitFor('all five again', () => deliveries.length === 15);
       expect(closedChannels).to.deep.equal([]);

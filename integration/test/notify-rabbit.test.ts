@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
+import { Heard, NotifyLab } from '@posthorn/conformance';
 import { newId, profiles } from '@posthorn/core';
 import { httpNotifications, PRIORITIES } from '@posthorn/notify';
 import { oslo } from '@posthorn/oslo';
@@ -11,7 +12,6 @@ import type { ManagementApi } from '../src/management.ts';
 import { PublishTap } from '../src/publish-tap.ts';
 import { type RabbitBroker, rabbitUrl } from '../src/rabbit-broker.ts';
 import { needOwnRabbit, needRabbit } from '../src/rabbit-lab.ts';
-import { Heard, NotifyLab } from '../src/suites/notify-lab.ts';
 import { TcpProxy } from '../src/tcp-proxy.ts';
 import { TiedProcess } from '../src/tied-process.ts';
 import type { TransportUnderTest } from '../src/transports.ts';

@@ -1,4 +1,5 @@
 import { deflateSync } from 'node:zlib';
+import { Heard } from '@posthorn/conformance';
 import { newId, serial, type Transport } from '@posthorn/core';
 import {
   HANDLED,
@@ -18,7 +19,6 @@ import { envelope, RawOslo } from '../src/oslo-raw.ts';
 import { rabbitVersions } from '../src/rabbit-broker.ts';
 import { recordingLogger } from '../src/recording-logger.ts';
 import { skip } from '../src/skip.ts';
-import { Heard } from '../src/suites/notify-lab.ts';
 import { waitFor } from '../src/wait-for.ts';
 
 const UNICODE = { text: 'héllo ✓ 𝒳', kéy: ['日本', '\u0000\n"\\'], big: 9_007_199_254_740_991, half: 0.5, none: null };

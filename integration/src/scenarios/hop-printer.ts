@@ -68,7 +68,8 @@ export class HopPrinter {
   }
 
   summary(): void {
-    this.#line(`\n${this.#hops} messages sent; every service has shut down.`);
+    const sent = this.#hops === 0 ? '' : `${this.#hops} messages sent; `;
+    this.#line(`\n${sent}every service has shut down.`);
   }
 
   #style(format: 'bold' | 'dim' | 'cyan' | 'green', text: string): string {

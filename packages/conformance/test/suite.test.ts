@@ -1,5 +1,13 @@
-import { describeDriver, type Harness } from '@posthorn/conformance';
-import { type Delivery, type Driver, type DriverContext, memory, newId } from '@posthorn/core';
+import { describeDriver, describeTransport, type Harness } from '@posthorn/conformance';
+import {
+  type Delivery,
+  type Driver,
+  type DriverContext,
+  memory,
+  newId,
+  Transport,
+  type TransportOptions,
+} from '@posthorn/core';
 import { expect } from 'chai';
 import Mocha from 'mocha';
 
@@ -9,15 +17,18 @@ interface Report {
   readonly skipped: string[];
 }
 
-/** Runs the suite, or the cases whose titles hold the text, apart from the run that we are in. */
-async function run(harness: Harness, only: string): Promise<Report> {
+/** Runs what is defined, or the cases whose titles hold the text, apart from the run that we are in. */
+async function runOnly(only: string, define: () => void): Promise<Report> {
   const mocha = new Mocha({ reporter: class {} as never, timeout: 10_000 });
   const names = ['describe', 'it', 'before', 'after', 'beforeEach', 'afterEach', 'context', 'specify', 'run'] as const;
   const globals = globalThis as unknown as Record<string, unknown>;
   const saved = Object.fromEntries(['xdescribe', 'xcontext', 'xit', 'xspecify', ...names].map((n) => [n, globals[n]]));
   mocha.suite.emit('pre-require', globalThis, '', mocha);
-  describeDriver('a driver', harness);
-  Object.assign(globals, saved);
+  try {
+    define();
+  } finally {
+    Object.assign(globals, saved);
+  }
   mocha.fgrep(only);
   const report: Report = { passed: [], failed: [], skipped: [] };
   await new Promise<void>((resolve) => {
@@ -29,6 +40,9 @@ async function run(harness: Harness, only: string): Promise<Report> {
   mocha.dispose();
   return report;
 }
+
+const run = (harness: Harness, only: string): Promise<Report> =>
+  runOnly(only, () => describeDriver('a driver', harness));
 
 type Sabotage = (driver: Driver) => Partial<Driver>;
 
@@ -53,8 +67,9 @@ function harness(sabotage: Sabotage = () => ({}), knownGaps?: readonly string[])
 }
 
 /** Changes each delivery on its way to the receiver. */
-function delivering(driver: Driver, change: (delivery: Delivery) => Delivery): Partial<Driver> {
-  return { subscribe: (from, receive, options) => driver.subscribe(from, (one) => receive(change(one)), options) };
+function delivering(driver: Driver, change: (delivery: Delivery) => Partial<Delivery>): Partial<Driver> {
+  const changed = (one: Delivery): Delivery => ({ ...one, settle: (outcome) => one.settle(outcome), ...change(one) });
+  return { subscribe: (from, receive, options) => driver.subscribe(from, (one) => receive(changed(one)), options) };
 }
 
 const MUTANTS: readonly (readonly [string, string, Sabotage])[] = [
@@ -71,7 +86,7 @@ const MUTANTS: readonly (readonly [string, string, Sabotage])[] = [
   [
     'never says that a delivery is a second one',
     'delivers what was released again, marked as redelivered',
-    (driver) => delivering(driver, (one) => ({ ...one, redelivered: false })),
+    (driver) => delivering(driver, () => ({ redelivered: false })),
   ],
   [
     'ignores the prefetch',
@@ -91,7 +106,7 @@ const MUTANTS: readonly (readonly [string, string, Sabotage])[] = [
   [
     'loses a property',
     'carries every property of a message',
-    (driver) => delivering(driver, ({ message: { replyTo, ...message }, ...one }) => ({ ...one, message })),
+    (driver) => delivering(driver, ({ message: { replyTo, ...message } }) => ({ message })),
   ],
   [
     'closes with another promise each time',
@@ -101,7 +116,7 @@ const MUTANTS: readonly (readonly [string, string, Sabotage])[] = [
   [
     'claims to have settled what it cannot',
     'cannot settle once the subscription was closed, says so, and counts it',
-    (driver) => delivering(driver, (one) => ({ ...one, settle: async (how) => (await one.settle(how)) || true })),
+    (driver) => delivering(driver, (one) => ({ settle: async (how) => (await one.settle(how)) || true })),
   ],
   [
     'forgets to refuse what nobody receives',
@@ -143,5 +158,52 @@ describe('the conformance suite', () => {
   it('skips by name what the harness cannot do', async () => {
     const { skipped } = await run(harness(), 'tells of the loss and of the new connection');
     expect(skipped).to.deep.equal(['tells of the loss and of the new connection']);
+  });
+});
+
+describe('the scenarios for transports', () => {
+  const rpc = 'O-06: 300 calls are dealt out evenly to three servers';
+  const notified = 'oslo 14, test_simple: priority, event type, payload and publisher arrive';
+  const refused = 'refuses a listener, where there are no topics or nothing is kept';
+
+  const runScenarios = (only: string, sabotage?: Sabotage, knownGaps?: readonly string[]): Promise<Report> => {
+    const { connect } = harness(sabotage);
+    const open = (options?: TransportOptions): Promise<Transport> => Transport.open(connect, options);
+    return runOnly(only, () => describeTransport('a driver', { connect: open, ...(knownGaps && { knownGaps }) }));
+  };
+  const topicless: Sabotage = ({ features }) => ({
+    features: { ...features, kinds: features.kinds.filter((kind) => kind !== 'topic') },
+  });
+
+  it('pass over a sound driver, calls and notifications', async () => {
+    expect(await runScenarios(rpc)).to.deep.equal({ passed: [rpc], failed: [], skipped: [] });
+    expect(await runScenarios(notified)).to.deep.equal({ passed: [notified], failed: [], skipped: [] });
+    expect(await runScenarios(refused)).to.deep.equal({ passed: [], failed: [], skipped: [] });
+  });
+
+  it('fail over a driver that sends each message to the first consumer alone', async () => {
+    let first: Promise<unknown> | undefined;
+    const greedy: Sabotage = (driver) => ({
+      subscribe: (from, receive, options) => {
+        const subscribing = driver.subscribe(from, receive, options);
+        if (from[0]?.kind !== 'anycast') return subscribing;
+        if (first !== undefined) void subscribing.then((subscription) => subscription.pause());
+        first ??= subscribing;
+        return subscribing;
+      },
+    });
+    expect((await runScenarios(rpc, greedy)).failed.join()).to.include(rpc);
+  });
+
+  it('are about notifications only where the driver has topics, and else want them refused', async () => {
+    expect(await runScenarios(notified, topicless)).to.deep.equal({ passed: [], failed: [], skipped: [] });
+    expect((await runScenarios(refused, topicless)).failed.join()).to.include("expected 'resolved'");
+  });
+
+  it('fail for a known gap that was closed, and for one that is no scenario', async () => {
+    const { failed } = await runScenarios(rpc, undefined, [rpc]);
+    expect(failed).to.deep.equal([`${rpc}: this known gap is closed: take it off the list`]);
+    const unknown = await runScenarios(rpc, undefined, ['of long ago']).catch((error: unknown) => String(error));
+    expect(unknown).to.include('the known gap "of long ago" is not a scenario');
   });
 });

@@ -18,6 +18,8 @@ import type { Status } from './status.ts';
 export interface Driver extends AsyncDisposable {
   /** The name by which wires and errors know this driver: `rabbit`, `memory`. */
   readonly name: string;
+  /** What the broker says it is, where there are several that one driver speaks to. Wires may look otherwise by it. */
+  readonly product?: string | undefined;
   /** What this connection can do. Never changes. */
   readonly features: Features;
 
@@ -40,9 +42,9 @@ export interface Driver extends AsyncDisposable {
    * on are certain to arrive. At most `prefetch` deliveries are unsettled at any time. `receive` must not throw.
    *
    * The subscription survives reconnects; what was unsettled is delivered again, and settling the old delivery does
-   * nothing but be counted (`DriverContext.onLateSettle`). A `reply` source stands alone in its list, and does not survive: `ended` tells its loss, and who needs a
-   * reply address subscribes again. Its deliveries may count as settled from the start, prefetch or not: nobody else could
-   * get them.
+   * nothing but be counted (`DriverContext.onLateSettle`). A `reply` source stands alone in its list, and does not
+   * survive: `ended` tells its loss, and who needs a reply address subscribes again. Its deliveries may count as settled
+   * from the start, prefetch or not: nobody else could get them.
    */
   subscribe(
     from: readonly Source[],

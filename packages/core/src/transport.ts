@@ -57,7 +57,9 @@ export class Transport implements AsyncDisposable {
   readonly #driver: Driver;
   readonly #connection: Connection;
 
-  private constructor(connection: Connection, driver: Driver, wire: Wire) {
+  private constructor(connection: Connection, given: Wire) {
+    const wire = given.on?.(connection.driver) ?? given;
+    const driver = topologyView(connection.driver, wire);
     this.#connection = connection;
     this.wire = wire;
     this.#driver = driver;
@@ -107,12 +109,17 @@ export class Transport implements AsyncDisposable {
       ended: false,
       closing: undefined,
     };
-    return new Transport(connection, topologyView(driver, wire), wire);
+    try {
+      return new Transport(connection, wire);
+    } catch (error) {
+      await driver.close();
+      throw error;
+    }
   }
 
   /** The same connection speaking another wire: for a service that serves two kinds of peers. */
   with({ wire }: { readonly wire: Wire }): Transport {
-    return new Transport(this.#connection, topologyView(this.#connection.driver, wire), wire);
+    return new Transport(this.#connection, wire);
   }
 
   /** The driver's name. */

@@ -1,4 +1,5 @@
 import { type ContentCodec, json } from './content.ts';
+import type { Driver } from './driver.ts';
 import type { Message } from './message.ts';
 
 /**
@@ -24,6 +25,11 @@ export interface Wire {
   readonly correlate?: (message: Message) => string | undefined;
   /** By driver name: the names and flags that peers on this wire expect. */
   readonly topology?: Readonly<Record<string, unknown>>;
+  /**
+   * This wire as peers speak it over a driver and its kind of broker, where that makes a difference. Asked once for each
+   * transport; undefined means as it is, and a throw ends the attempt to connect.
+   */
+  readonly on?: (driver: Pick<Driver, 'name' | 'product'>) => Wire | undefined;
 }
 
 export interface NativeOptions {

@@ -212,6 +212,9 @@ export class RabbitSubscription implements Subscription {
     try {
       await this.#attach(link, intake, false);
     } catch (error) {
+      // A predecessor that closes may delete the queue between our declaration and our consumer.
+      if (intake.queue.onClose === 'ifEmpty' && this.#isOurs(intake.queue) && isNotFound(error))
+        return await this.#attach(link, intake, false);
       if (!isAdoptable(error, intake.queue, this.#settings.onMismatch)) throw error;
       if (!this.#mismatchLogged)
         this.#context.logger.warn(

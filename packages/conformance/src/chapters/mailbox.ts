@@ -27,6 +27,23 @@ export function mailbox(suite: Suite): void {
     expect((await box.before('fence')).sort()).to.deep.equal([...texts].sort());
   });
 
+  test('keeps what two send concurrently before its first consumer, once each', async (kit) => {
+    const [one, other] = [await kit.driver(), await kit.driver()];
+    for (let round = 0; round < 5; round++) {
+      const address = to();
+      const texts = { one: numbered(25, 'one'), other: numbered(25, 'other') };
+      const options = { unrouted: 'keep' } as const;
+      await Promise.all([
+        kit.sendAll(one, address, texts.one, options),
+        kit.sendAll(other, address, texts.other, options),
+      ]);
+      const box = await kit.open(one, address);
+      await box.first(50);
+      await kit.send(one, address, 'fence', options);
+      expect((await box.before('fence')).sort()).to.deep.equal([...texts.one, ...texts.other].sort());
+    }
+  });
+
   test('keeps what is sent between two consumers', async (kit) => {
     const driver = await kit.driver();
     const address = to();

@@ -51,6 +51,18 @@ export function unicast(suite: Suite): void {
     expect(await next.textsOf(2)).to.deep.equal(['one', 'two']);
   });
 
+  test('reaches the next server of that name, however closely it follows', async (kit) => {
+    const [one, other] = [await kit.driver(), await kit.driver()];
+    for (let round = 0; round < 10; round++) {
+      const address = to('s');
+      const former = await kit.open(one, address);
+      const [next] = await Promise.all([kit.open(other, address), former.subscription.close()]);
+      await kit.send(one, address, 'x', { unrouted: 'fail' });
+      await kit.send(one, address, 'y', { unrouted: 'fail' });
+      expect(await next.textsOf(2)).to.deep.equal(['x', 'y']);
+    }
+  });
+
   for (const awkward of AWKWARD_NAMES) {
     test(`reaches a server that bears the name ${awkward.slice(0, 20)}`, async (kit) => {
       const driver = await kit.driver();
@@ -82,15 +94,16 @@ export function unicast(suite: Suite): void {
   );
 
   suite.cases({ kinds: ['unicast'], when: ({ unroutable }) => unroutable === 'detected' })(
-    'is unroutable once the server closed and left nothing behind',
+    'is unroutable once the server closed and left nothing behind, and nothing else is disturbed',
     async (kit) => {
-      const driver = await kit.driver();
+      const { driver, statuses } = await kit.connect();
       const address = to('s');
       const box = await kit.open(driver, address);
       await kit.send(driver, address, 'x', { unrouted: 'fail' });
       await (await box.nth(1)).settle('accept');
       await box.subscription.close();
       expect(await outcomeOf(kit.send(driver, address, 'x', { unrouted: 'fail' }))).to.equal('UNROUTABLE');
+      expect(statuses.items.map(({ state }) => state)).to.deep.equal(['connected']);
     },
   );
 }

@@ -216,4 +216,18 @@ export function describeDelivery(transport: TransportHarness): void {
     await (await lab.notifier()).info({}, 'fence', {});
     expect(await heard.before('fence')).to.deep.equal(['twice']);
   });
+
+  it('K-02: 1,000 subscriptions are made in parallel', async function () {
+    this.timeout(30_000);
+    await using lab = new NotifyLab(transport);
+    const serving = await lab.serving();
+    const subscriptions = await Promise.all(
+      Array.from({ length: 1_000 }, (_, n) =>
+        serving.subscribe([{ kind: 'topic', exchange: lab.topic, pattern: `key.${n}` }], (delivery) => {
+          void delivery.settle('accept');
+        }),
+      ),
+    );
+    expect(new Set(subscriptions)).to.have.property('size', 1_000);
+  });
 }

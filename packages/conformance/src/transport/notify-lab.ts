@@ -94,7 +94,7 @@ export class NotifyLab extends Lab {
     expect(logged[0]?.message).to.match(/^dead-lettered: /);
     expect(logged[0]?.fields).to.include({
       from: `topic ${exchange}/${this.topic}.info`,
-      home: `group ${group}`,
+      group,
       messageId: bad.messageId,
     });
     expect(dead).to.have.length(1);

@@ -3,7 +3,7 @@ import type { Retention, SendOptions } from '../driver.ts';
 import { newId } from '../id.ts';
 import { matcher } from '../match.ts';
 import type { Message } from '../message.ts';
-import { type Entry, MemoryQueue, type Stock } from './queue.ts';
+import { copyOf, Entry, MemoryQueue, type Stock } from './queue.ts';
 
 interface Binding {
   readonly matches: (key: string) => boolean;
@@ -26,8 +26,7 @@ export class MemoryBroker {
   /** Puts the message into every queue it is meant for. Returns false when there is none. */
   send(to: Address, message: Message, options: SendOptions, label: Address = to): boolean {
     const { delayMs, unrouted, keepFor, retention } = options;
-    // `slice` of a Buffer would be a view of the sender's memory.
-    const copy: Message = { ...message, body: new Uint8Array(message.body) };
+    const copy = copyOf(message);
     if (delayMs !== undefined) {
       const timer = setTimeout(() => {
         this.#delays.delete(timer);
@@ -40,13 +39,13 @@ export class MemoryBroker {
       return true;
     }
     const expiresAt = message.ttlMs === undefined ? undefined : performance.now() + message.ttlMs;
-    const entry = { message: copy, expiresAt, priority: options.priority ?? 0, deliveryCount: 0 };
+    const entry = (home: Address): Entry => new Entry(copy, home, options.priority ?? 0, expiresAt);
     const queues = this.#route(to);
-    for (const queue of queues) queue.push({ ...entry, to: label });
+    for (const queue of queues) queue.push(entry(label));
     if (queues.length > 0 || unrouted !== 'keep') return queues.length > 0;
     const home: Address = to.kind === 'topic' ? { kind: 'group', name: keepFor ?? to.key } : label;
     const kept = this.queue(to.kind === 'topic' ? describe(home) : describe(to), retention);
-    kept.push({ ...entry, to: home });
+    kept.push(entry(home));
     return true;
   }
 
@@ -115,7 +114,11 @@ export class MemoryBroker {
     });
   }
 
-  #route(to: Address): MemoryQueue[] {
+  #route(to: Address): readonly MemoryQueue[] {
+    if (to.kind === 'reply') {
+      const queue = this.#queues.get(describe(to));
+      return queue === undefined ? [] : [queue];
+    }
     const named = to.kind === 'multicast' || to.kind === 'topic' ? undefined : this.#queues.get(describe(to));
     const bindings = this.#bindings.get(to.kind === 'topic' ? `topic ${to.exchange}` : describe(to));
     const queues = new Set(named === undefined ? [] : [named]);
@@ -127,13 +130,7 @@ export class MemoryBroker {
   #deadLetter(entry: Entry, group: string | undefined): void {
     if (group === undefined) return;
     const to: Address = { kind: 'group', name: group };
-    this.queue(describe(to)).push({
-      message: entry.message,
-      to,
-      priority: entry.priority,
-      expiresAt: undefined,
-      deliveryCount: 0,
-    });
+    this.queue(describe(to)).push(new Entry(entry.message, to, entry.priority, undefined));
   }
 }
 

@@ -21,6 +21,8 @@ export interface MemoryOptions {
   readonly faults?: MemoryFaults;
 }
 
+const SENT = Promise.resolve();
+
 /** Names of one wire are kept apart from those of another. */
 interface MemoryTopology {
   readonly space: string;
@@ -81,12 +83,28 @@ class MemoryDriver implements Driver {
     this.#faults = faults;
   }
 
-  async send(to: Address, message: Message, options: SendOptions = {}): Promise<void> {
+  /** Not async itself: each layer of promises is felt in every call. */
+  send(to: Address, message: Message, options: SendOptions = {}): Promise<void> {
+    if (!this.#connection.canSend) return this.#sendLater(to, message, options);
+    try {
+      this.#send(to, message, options);
+      return SENT;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #sendLater(to: Address, message: Message, options: SendOptions): Promise<void> {
+    options.signal?.throwIfAborted();
+    await this.#connection.ready(to, options);
+    this.#send(to, message, options);
+  }
+
+  #send(to: Address, message: Message, options: SendOptions): void {
     options.signal?.throwIfAborted();
     if (options.unrouted === 'keep' && (to.kind === 'multicast' || to.kind === 'reply')) {
       throw new UnsupportedError(this.name, `keeping messages for ${describe(to)}`);
     }
-    if (!this.#connection.canSend) await this.#connection.ready(to, options);
     if (options.beforeWrite?.() === false) return;
     const fault = this.#faults?.takeSendFault();
     if (fault === 'refuse') throw new DeliveryError(`${describe(to)}: the broker refused the message`);

@@ -21,7 +21,8 @@ export interface MemoryDelivery extends Delivery {
   giveBack(how: GivenBack): boolean;
 }
 
-export interface Entry {
+/** A message in a queue. */
+export class Entry {
   message: Message;
   /** Where it was sent. */
   readonly to: Address;
@@ -29,13 +30,20 @@ export interface Entry {
   /** When it is too late to deliver it, on the clock of `performance.now()`. */
   readonly expiresAt: number | undefined;
   /** How often it failed: was given back by its receiver, or lost with it. */
-  deliveryCount: number;
+  deliveryCount = 0;
   /** How often it was handed out. */
-  handedOut?: number;
+  handedOut = 0;
   /** Its place in the queue, kept when it is given back. */
-  place?: number;
+  place = 0;
   /** Those that do not want it again. */
-  refusedBy?: WeakSet<Consumer> | undefined;
+  refusedBy: WeakSet<Consumer> | undefined = undefined;
+
+  constructor(message: Message, to: Address, priority: number, expiresAt: number | undefined) {
+    this.message = message;
+    this.to = to;
+    this.priority = priority;
+    this.expiresAt = expiresAt;
+  }
 }
 
 export interface Consumer {
@@ -160,11 +168,13 @@ export class MemoryQueue {
   /** Higher priorities first, in queues that have them; then in order of arrival. */
   #insert(entry: Entry): void {
     const { maxPriority = 0 } = this.#retention;
+    const newest = this.#entries.at(-1);
+    if (newest === undefined || (maxPriority === 0 && newest.place < entry.place))
+      return void this.#entries.push(entry);
     const rank = (one: Entry): number => Math.min(one.priority, maxPriority);
     const isLater = (other: Entry): boolean =>
-      rank(other) < rank(entry) || (rank(other) === rank(entry) && (other.place ?? 0) > (entry.place ?? 0));
-    const last = this.#entries.at(-1);
-    const next = last === undefined || !isLater(last) ? -1 : this.#entries.findIndex(isLater);
+      rank(other) < rank(entry) || (rank(other) === rank(entry) && other.place > entry.place);
+    const next = this.#entries.findIndex(isLater);
     this.#entries.splice(next < 0 ? this.#entries.length : next, 0, entry);
   }
 
@@ -172,11 +182,13 @@ export class MemoryQueue {
     if (this.#pumping || this.#consumers.length === 0) return;
     if (this.#entries.length === 0) return this.#tellEmpty();
     this.#pumping = true;
-    setImmediate(() => {
-      this.#pumping = false;
-      this.#deliver();
-    });
+    setImmediate(this.#turn);
   }
+
+  readonly #turn = (): void => {
+    this.#pumping = false;
+    this.#deliver();
+  };
 
   #deliver(): void {
     let index = 0;
@@ -198,7 +210,7 @@ export class MemoryQueue {
         continue;
       }
       consumer.unsettled.add(entry);
-      consumer.receive(this.#delivery(entry, consumer));
+      consumer.receive(new EntryDelivery(this, entry, consumer));
     }
     // What is left then was refused by all who have room.
     if (index > 0 && index >= this.#entries.length) this.#tellEmpty();
@@ -211,47 +223,81 @@ export class MemoryQueue {
 
   /** The next consumer that takes it, which then goes to the end of the line. */
   #next(entry: Entry): Consumer | undefined {
+    const [only] = this.#consumers;
+    if (this.#consumers.length === 1 && only !== undefined)
+      return only.hasRoom() && !entry.refusedBy?.has(only) ? only : undefined;
     const index = this.#consumers.findIndex((each) => each.hasRoom() && !entry.refusedBy?.has(each));
     const [consumer] = index < 0 ? [] : this.#consumers.splice(index, 1);
     if (consumer !== undefined) this.#consumers.push(consumer);
     return consumer;
   }
 
-  #delivery(entry: Entry, consumer: Consumer): MemoryDelivery {
-    const { message, to, deliveryCount, expiresAt, handedOut = 0 } = entry;
-    const turn = handedOut + 1;
-    entry.handedOut = turn;
-    let settled = false;
-    const end = (how: () => void): boolean => {
-      const isLate = entry.handedOut !== turn || !consumer.unsettled.delete(entry);
-      if (isLate && !settled) consumer.onLateSettle?.();
-      settled = true;
-      if (isLate) return false;
-      how();
-      this.#pump();
-      return true;
-    };
-    const giveBack = (how: GivenBack): boolean =>
-      end(() => {
-        entry.refusedBy ??= how.elsewhere ? new WeakSet() : undefined;
-        if (how.elsewhere) entry.refusedBy?.add(consumer);
-        this.#requeue(entry, how);
-      });
-    return {
-      // What a receiver does to its copy is not seen by another, nor by itself the next time.
-      message: { ...message, body: new Uint8Array(message.body) },
-      to,
-      redelivered: handedOut > 0,
-      deliveryCount,
-      expiresAt,
-      giveBack,
-      settle: (outcome) =>
-        Promise.resolve(outcome === 'release' ? giveBack({ failed: true }) : end(() => this.#drop(entry, outcome))),
-    };
+  /** What a delivery was settled with. */
+  settled(entry: Entry, consumer: Consumer, outcome: Outcome | GivenBack): void {
+    if (typeof outcome === 'object') {
+      entry.refusedBy ??= outcome.elsewhere ? new WeakSet() : undefined;
+      if (outcome.elsewhere) entry.refusedBy?.add(consumer);
+      this.#requeue(entry, outcome);
+    } else if (outcome === 'release') this.#requeue(entry, FAILED);
+    else this.#drop(entry, outcome);
+    this.#pump();
   }
 
   #drop(entry: Entry, outcome: Exclude<Outcome, 'release'>): void {
     this.#count(entry, -1);
     if (outcome === 'reject') this.#onRejected(entry, this.#retention.deadLetter);
   }
+}
+
+const FAILED: GivenBack = { failed: true };
+const SETTLED = Promise.resolve(true);
+const LATE = Promise.resolve(false);
+
+/** One time that an entry was handed out. A class, because closures for each message are dear. */
+class EntryDelivery implements MemoryDelivery {
+  readonly message: Message;
+  readonly to: Address;
+  readonly redelivered: boolean;
+  readonly deliveryCount: number;
+  readonly expiresAt: number | undefined;
+  readonly #queue: MemoryQueue;
+  readonly #entry: Entry;
+  readonly #consumer: Consumer;
+  readonly #turn: number;
+  #settled = false;
+
+  constructor(queue: MemoryQueue, entry: Entry, consumer: Consumer) {
+    const { handedOut } = entry;
+    this.message = copyOf(entry.message);
+    this.to = entry.to;
+    this.redelivered = handedOut > 0;
+    this.deliveryCount = entry.deliveryCount;
+    this.expiresAt = entry.expiresAt;
+    this.#queue = queue;
+    this.#entry = entry;
+    this.#consumer = consumer;
+    this.#turn = handedOut + 1;
+    entry.handedOut = this.#turn;
+  }
+
+  settle(outcome: Outcome): Promise<boolean> {
+    return this.#end(outcome) ? SETTLED : LATE;
+  }
+
+  giveBack(how: GivenBack): boolean {
+    return this.#end(how);
+  }
+
+  #end(outcome: Outcome | GivenBack): boolean {
+    const isLate = this.#entry.handedOut !== this.#turn || !this.#consumer.unsettled.delete(this.#entry);
+    if (isLate && !this.#settled) this.#consumer.onLateSettle?.();
+    this.#settled = true;
+    if (!isLate) this.#queue.settled(this.#entry, this.#consumer, outcome);
+    return !isLate;
+  }
+}
+
+/** What a receiver does to its copy is not seen by another, nor by itself the next time. */
+export function copyOf(message: Message): Message {
+  return { ...message, body: Buffer.from(message.body) };
 }
