@@ -49,6 +49,16 @@ describe('the architecture', () => {
     }
   });
 
+  it('R-15: every driver is proven by the conformance suite', () => {
+    const drivers = packages.filter(({ files }) => files.some(({ text }) => /\bimplements Driver\b/.test(text)));
+    expect(drivers.map(({ folder }) => folder)).to.include.members(['core', 'rabbit']);
+    const proofs: Readonly<Record<string, string>> = { core: '../../packages/conformance/test/memory.test.ts' };
+    for (const { folder } of drivers) {
+      const proof = new URL(proofs[folder] ?? `./${folder}-conformance.test.ts`, import.meta.url);
+      expect(readFileSync(proof, 'utf8'), folder).to.contain('describeDriver(');
+    }
+  });
+
   it('R-12: the seam speaks of addresses and deliveries, and of no API of a broker', () => {
     const seam = ['driver.ts', 'address.ts', 'message.ts'].map((file) =>
       readFileSync(join(home, 'core/src', file), 'utf8'),

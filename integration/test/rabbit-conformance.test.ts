@@ -7,7 +7,7 @@ const WAYS: readonly RabbitOptions[] = [{}, { connections: 'split' }, { durabili
 
 for (const candidate of rabbitVersions()) {
   for (const options of WAYS) {
-    describe(`the conformance of ${candidate.name} ${JSON.stringify(options)}`, () => {
+    describe(`R-13: the conformance of ${candidate.name} ${JSON.stringify(options)}`, () => {
       describeDriver('the RabbitMQ driver', rabbitHarness(candidate, options));
     });
   }
