@@ -115,15 +115,13 @@ export class MemoryBroker {
   }
 
   #route(to: Address): readonly MemoryQueue[] {
-    if (to.kind === 'reply') {
-      const queue = this.#queues.get(describe(to));
-      return queue === undefined ? [] : [queue];
-    }
-    const named = to.kind === 'multicast' || to.kind === 'topic' ? undefined : this.#queues.get(describe(to));
-    const bindings = this.#bindings.get(to.kind === 'topic' ? `topic ${to.exchange}` : describe(to));
+    const name = to.kind === 'topic' ? `topic ${to.exchange}` : describe(to);
+    const named = to.kind === 'multicast' || to.kind === 'topic' ? undefined : this.#queues.get(name);
+    const bindings = this.#bindings.get(name);
+    if (bindings === undefined) return named === undefined ? [] : [named];
     const queues = new Set(named === undefined ? [] : [named]);
     const key = to.kind === 'topic' ? to.key : '';
-    for (const { matches, queue } of bindings?.values() ?? []) if (matches(key)) queues.add(queue);
+    for (const { matches, queue } of bindings.values()) if (matches(key)) queues.add(queue);
     return [...queues];
   }
 
