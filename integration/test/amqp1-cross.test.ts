@@ -1,4 +1,4 @@
-import { newId, type Transport } from '@posthorn/core';
+import { type Message, newId, type Transport } from '@posthorn/core';
 import { type Notification, NotificationListener, Notifier } from '@posthorn/notify';
 import { RPCClient, RPCServer } from '@posthorn/rpc';
 import { expect } from 'chai';
@@ -22,12 +22,13 @@ for (const { name, find } of rabbitVersions()) {
     let vhost: Vhost;
     const open: Transport[] = [];
 
+    let is3: boolean;
+
     before(async function () {
       this.timeout(180_000);
       const broker = await find();
       if (isSkip(broker)) return skip(this, name, broker.skip);
-      if (broker.version.startsWith('3.'))
-        return skip(this, `${name} over both protocols`, 'the plugin of RabbitMQ 3 knows no reply addresses');
+      is3 = broker.version.startsWith('3.');
       vhost = await openVhost(broker);
     });
 
@@ -43,8 +44,33 @@ for (const { name, find } of rabbitVersions()) {
       return transport;
     }
 
+    for (const [client, server] of WAYS)
+      it(`carries what is sent by ${client}:// to who listens by ${server}://, and what comes back`, async function () {
+        if (is3 && server === 'amqp1') skip(this, `${name} to AMQP 1.0`, 'the plugin of RabbitMQ 3 binds no queues');
+        const to = { kind: 'anycast', exchange: 'cross', topic: newId() } as const;
+        const heard: Message[] = [];
+        await (await connect(server)).subscribe([to], (delivery) => {
+          heard.push(delivery.message);
+          void delivery.settle(heard.length === 1 ? 'release' : 'accept');
+        });
+        const message = { body: Buffer.from('grün'), contentType: 'text/plain', messageId: 'id', correlationId: 'c' };
+        await (await connect(client)).send(to, message, { confirm: true, persistent: true });
+        await waitFor('it, twice', () => heard.length === 2);
+        for (const { body, contentType, messageId, correlationId } of heard)
+          expect([Buffer.from(body).toString(), contentType, messageId, correlationId]).to.deep.equal([
+            'grün',
+            'text/plain',
+            'id',
+            'c',
+          ]);
+      });
+
     for (const [client, server] of WAYS) {
       describe(`a client on ${client}:// and a server on ${server}://`, () => {
+        before(function () {
+          if (is3) skip(this, `${name} over both protocols`, 'the plugin of RabbitMQ 3 knows no reply addresses');
+        });
+
         const topic = `topic-${newId()}`;
         const target = { exchange: 'cross', topic };
 

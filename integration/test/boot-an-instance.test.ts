@@ -34,7 +34,7 @@ describe('boot an instance', function () {
   for (const { name, open } of places())
     it(`E2, G-21, G-28: over ${name} each part does its share, the events make one verified meter, and host1 is left alone`, async function () {
       await using place = await open(this);
-      const transcript = new Transcript(['collector', 'conductor']);
+      const transcript = new Transcript('collector', 'conductor');
       await bootAnInstance({ url: place.url, ...transcript });
       expect(transcript.lines).to.deep.equal(TOLD.toSorted());
     });

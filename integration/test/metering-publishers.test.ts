@@ -35,7 +35,7 @@ function metersOf({ received }: Metered, who: string): ReceivedMessage[] {
 describe('metering publishers', function () {
   this.timeout(60_000);
   const run = async (url: string, site = 'here'): Promise<Metered & { readonly told: readonly string[] }> => {
-    const transcript = new Transcript([]);
+    const transcript = new Transcript();
     const { received, refused } = await meterPublishers({ url, site, ...transcript });
     return { received, refused, told: transcript.lines };
   };

@@ -2,12 +2,12 @@ import type { Audience, Hop } from './hop-printer.ts';
 
 /** What happened in a story, in a form that is the same each time and over each transport. */
 export class Transcript implements Audience {
-  readonly #shared: RegExp;
+  readonly #member: RegExp;
   readonly #lines: string[] = [];
 
   /** @param pools whose members share their work, so that any of them may do it: `conductor` for conductor-1 and -2 */
-  constructor(pools: readonly string[]) {
-    this.#shared = new RegExp(`\\b(${pools.join('|')})-\\d+`, 'g');
+  constructor(...pools: readonly string[]) {
+    this.#member = new RegExp(pools.map((pool) => `(?<=\\b${pool})-\\d+`).join('|') || '(?!)', 'g');
   }
 
   readonly onHop = ({ who, kind, target, method, answer }: Hop): void => {
@@ -26,6 +26,6 @@ export class Transcript implements Audience {
   }
 
   #tell(line: string): void {
-    this.#lines.push(line.replace(this.#shared, '$1').replace(/\d+(\.\d+)? ms\b/g, '… ms'));
+    this.#lines.push(line.replace(this.#member, '').replace(/\d+(\.\d+)? ms\b/g, '… ms'));
   }
 }

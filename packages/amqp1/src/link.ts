@@ -1,0 +1,253 @@
+import { ConnectionError, messageOf, TimeoutError } from '@posthorn/core';
+import { linkError } from './errors.ts';
+import { Flusher } from './flusher.ts';
+import type { Peer } from './profile.ts';
+import {
+  type Connection,
+  cut,
+  isAgreed,
+  type Receiver,
+  type Sender,
+  type Session,
+  takeClocks,
+  tuneSession,
+} from './rhea.ts';
+
+/** For one attach, or one request of the management node. A declare can hang that long on RabbitMQ 4 when a node is down. */
+const OPERATION_MS = 30_000;
+const DETACH_MS = 5_000;
+const SESSION_SIZE = 2_048;
+
+/** A link of AMQP that the peer agreed to. */
+export interface Attached<L extends Sender | Receiver> {
+  readonly link: L;
+  readonly open: boolean;
+  /** Detaches, and resolves when the peer did too, or after a while. */
+  close(): Promise<void>;
+}
+
+export interface AttachOptions {
+  /** Told once, when the peer takes the link away; not when the connection is lost. */
+  readonly onGone: (error: Error) => void;
+  /** Deliveries that are not settled, at most. */
+  readonly size?: number;
+  /** Where it belongs to another link: that one's. */
+  readonly session?: Session;
+  /** Told the peer's window of transfers: 0 when it refuses to read. */
+  readonly onWindow?: (window: number) => void;
+}
+
+/**
+ * One generation of the connection: what is made from it dies with it.
+ *
+ * rhea has no promises; `guard` ends ours with the link or after a time.
+ */
+export class Link {
+  readonly connection: Connection;
+  readonly generation: number;
+  readonly host: string;
+  readonly peer: Peer;
+  readonly flusher: Flusher;
+  readonly #guarded = new Set<(error: Error) => void>();
+  /** What each session bears: whom to tell when the peer ends it. */
+  readonly #sessions = new Map<Session, Set<() => void>>();
+  readonly #mostSessions: number;
+  readonly #heartbeat: NodeJS.Timeout | undefined;
+  #down: Error | undefined;
+
+  constructor(connection: Connection, generation: number, host: string) {
+    this.connection = connection;
+    this.generation = generation;
+    this.host = host;
+    this.peer = peerOf(connection);
+    this.flusher = new Flusher(connection.socket);
+    this.#mostSessions = (connection.remote.open?.channel_max ?? 65_535) + 1;
+    const idleMs = takeClocks(connection);
+    if (idleMs === undefined) return;
+    let written = connection.socket.bytesWritten;
+    this.#heartbeat = setInterval(() => {
+      const { bytesWritten } = connection.socket;
+      if (bytesWritten === undefined || bytesWritten === written) connection._write_frame();
+      written = connection.socket.bytesWritten;
+    }, idleMs / 3);
+  }
+
+  get down(): Error | undefined {
+    return this.#down;
+  }
+
+  /** Marks the link as dead and ends what is guarded. */
+  fail(error: Error): void {
+    if (this.#down !== undefined) return;
+    this.#down = error;
+    clearInterval(this.#heartbeat);
+    this.flusher.close();
+    for (const reject of [...this.#guarded]) reject(error);
+    this.#guarded.clear();
+  }
+
+  /** The promise, or the link's end, or the end of the time, whichever is first. */
+  guard<T>(operation: Promise<T>, what: string, timeoutMs: number = OPERATION_MS): Promise<T> {
+    operation.catch(() => undefined);
+    if (this.#down !== undefined) return Promise.reject(this.#down);
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#guarded.delete(fail);
+      };
+      const fail = (error: Error): void => {
+        end();
+        reject(error);
+      };
+      const timer = setTimeout(() => fail(new TimeoutError(what, timeoutMs)), timeoutMs);
+      this.#guarded.add(fail);
+      operation.then((value) => {
+        end();
+        resolve(value);
+      }, fail);
+    });
+  }
+
+  /**
+   * Attaches a link, on a session of its own: RabbitMQ 3.10 and 4.0 end the session of an attach that they refuse, and in
+   * rhea a link without credit holds up the others of its session. Beyond the peer's limit, links share sessions.
+   */
+  async attach<L extends Sender | Receiver>(
+    open: (session: Session) => L,
+    what: string,
+    options: AttachOptions,
+  ): Promise<Attached<L>> {
+    if (this.#down !== undefined) throw this.#down;
+    const session = this.#session(options);
+    let state: 'opening' | 'open' | 'closed' = 'opening';
+    let gone: (error: Error) => void = () => {};
+    let detached: () => void = () => {};
+    let ended: () => void = () => {};
+    const link = open(session);
+    const opened = new Promise<void>((resolve, reject) => {
+      const role = link.is_sender() ? 'sender' : 'receiver';
+      const lost = (source: { readonly error?: unknown }): void => {
+        detached();
+        if (state === 'closed') return;
+        const error = linkError(source.error ?? new ConnectionError(`${what}: taken away by the peer`), what);
+        if (state === 'opening') reject(error);
+        state = 'closed';
+        this.#release(session, ended);
+        gone(error);
+      };
+      ended = () => lost(session);
+      this.#sessions.get(session)?.add(ended);
+      link.on(`${role}_open`, () => {
+        if (isAgreed(link) && state === 'opening') resolve();
+      });
+      for (const event of ['error', 'close']) link.on(`${role}_${event}`, () => lost(link));
+    });
+    try {
+      await this.guard(opened, what);
+    } catch (error) {
+      if (state === 'opening') {
+        state = 'closed';
+        quietly(() => link.close());
+        this.#release(session, ended);
+      }
+      throw error;
+    }
+    state = 'open';
+    gone = options.onGone;
+    const isOpen = (): boolean => state === 'open' && this.#down === undefined;
+    return {
+      link,
+      get open() {
+        return isOpen();
+      },
+      close: async () => {
+        if (!isOpen()) return;
+        state = 'closed';
+        const answered = new Promise<void>((resolve) => {
+          detached = resolve;
+        });
+        link.close();
+        this.flusher.touch();
+        await this.guard(answered, `detaching: ${what}`, DETACH_MS).catch(() => undefined);
+        this.#release(session, ended);
+      },
+    };
+  }
+
+  /** Closes the connection politely, and cuts it when that takes too long. */
+  async close(timeoutMs: number): Promise<void> {
+    const { connection } = this;
+    try {
+      const closed = new Promise<void>((resolve) => {
+        for (const event of ['connection_close', 'connection_error', 'disconnected'])
+          connection.on(event, () => resolve());
+        connection.close();
+      });
+      await this.guard(closed, 'closing the connection', timeoutMs);
+    } catch {
+      // Cut below.
+    }
+    // What rhea still has to say is said in a later tick.
+    setImmediate(() => this.destroy());
+  }
+
+  /** Cuts the socket at once. */
+  destroy(): void {
+    cut(this.connection);
+  }
+
+  #session({ size = SESSION_SIZE, session: given, onWindow }: AttachOptions): Session {
+    if (given !== undefined) return given;
+    if (this.#sessions.size >= this.#mostSessions) {
+      const [least] = [...this.#sessions].sort(([, one], [, other]) => one.size - other.size);
+      if (least !== undefined) return least[0];
+    }
+    const capacity = Math.max(SESSION_SIZE, size);
+    const session = this.connection.create_session({ incoming: capacity, outgoing: capacity });
+    tuneSession(session, capacity, onWindow);
+    const links = new Set<() => void>();
+    this.#sessions.set(session, links);
+    const end = (): void => {
+      this.#sessions.delete(session);
+      for (const ended of [...links]) ended();
+    };
+    for (const event of ['session_error', 'session_close']) session.on(event, end);
+    session.begin();
+    return session;
+  }
+
+  #release(session: Session, ended: () => void): void {
+    const links = this.#sessions.get(session);
+    if (links === undefined) return;
+    links.delete(ended);
+    if (links.size > 0) return;
+    this.#sessions.delete(session);
+    if (this.#down === undefined && session.is_open()) quietly(() => session.close());
+  }
+}
+
+function peerOf(connection: Connection): Peer {
+  const { properties, offered_capabilities: offered } = connection.remote.open ?? {};
+  const text = (name: string): string | undefined => {
+    const value = properties?.[name];
+    return value === undefined || value === null ? undefined : String(value);
+  };
+  return {
+    product: text('product'),
+    version: text('version'),
+    capabilities: offered === undefined || offered === null ? [] : [offered].flat().map(String),
+  };
+}
+
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(messageOf(thrown));
+}
+
+/** rhea throws when it is asked to close what has just gone. */
+function quietly(task: () => void): void {
+  try {
+    task();
+  } catch {
+    // Gone already.
+  }
+}
