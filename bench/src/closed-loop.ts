@@ -15,7 +15,7 @@ export interface Loop {
 }
 
 /** Each of the callers makes its next call when it has the answer to its last one. */
-export async function closedLoop(call: () => Promise<unknown>, load: Load): Promise<Loop> {
+export async function closedLoop(call: () => unknown, load: Load): Promise<Loop> {
   const { inFlight, ms = Number.POSITIVE_INFINITY, calls = Number.POSITIVE_INFINITY } = load;
   const nanoseconds = createHistogram();
   let begun = 0;

@@ -1,54 +1,66 @@
-import { availableParallelism, cpus } from 'node:os';
-import type { Figures } from './figures.ts';
-import { PREFETCH } from './work.ts';
+import { type Host, hostFacts } from './host.ts';
+import type { About, Cell, Column, Row, Scenario, Watcher } from './scenario.ts';
 
-/** Shows figures as they come. */
-export interface Report {
-  begin(broker: string | undefined): void;
-  add(figures: Figures): void;
-  end(): void;
-}
+/** One object a line, the host it was measured on at its end. */
+export class JsonLines implements Watcher {
+  #host: Host | undefined;
 
-/** One object a line. */
-export class Json implements Report {
-  begin(): void {}
-
-  add(figures: Figures): void {
-    console.log(JSON.stringify(figures));
+  begin({ broker }: About): void {
+    this.#host = hostFacts(broker);
   }
 
-  end(): void {}
+  row(row: Row): void {
+    this.#host ??= hostFacts(undefined);
+    console.log(JSON.stringify({ ...row, host: this.#host }));
+  }
 }
 
-const COLUMNS: readonly { readonly title: string; readonly text: (figures: Figures) => string }[] = [
-  { title: 'in flight', text: ({ inFlight }) => `${inFlight}` },
-  { title: 'calls/s', text: ({ rate }) => `${rate}` },
-  { title: 'twin', text: ({ twinRate }) => `${twinRate ?? '-'}` },
-  { title: 'ratio', text: ({ ratio }) => ratio?.toFixed(2) ?? '-' },
-  { title: 'p50 ms', text: ({ p50Ms }) => p50Ms.toFixed(2) },
-  { title: 'p99 ms', text: ({ p99Ms }) => p99Ms.toFixed(2) },
-  { title: 'twin p50', text: ({ twinP50Ms }) => twinP50Ms?.toFixed(2) ?? '-' },
-  { title: 'CPU µs/call', text: ({ cpuUsPerCall }) => cpuUsPerCall.toFixed(0) },
-  { title: 'twin CPU', text: ({ twinCpuUsPerCall }) => twinCpuUsPerCall?.toFixed(0) ?? '-' },
-  { title: 'frames/call', text: ({ framesPerCall }) => framesPerCall?.toFixed(2) ?? '-' },
-];
+/** For people: a table that grows row by row, and on a terminal how far it is. */
+export class Table implements Watcher {
+  readonly #columns: readonly Column[];
+  readonly #notes: readonly string[];
+  #voids = new Set<Cell>();
 
-/** For people. */
-export class Table implements Report {
-  begin(broker: string | undefined): void {
-    const host = [`Node ${process.version}`, `${availableParallelism()} × ${cpus()[0]?.model.trim() || process.arch}`];
-    const where = broker === undefined ? 'in one process' : `RabbitMQ ${broker}; client and server are two processes`;
-    console.log([...host, where].join(', '));
-    console.log(`closed loop; ${PREFETCH} prefetched, no confirms, not persistent; medians of slices taken in turns`);
-    if (broker !== undefined) console.log('twin: plain amqplib with the same promises and the same socket settings');
-    console.log(`\n${COLUMNS.map(({ title }) => title).join('  ')}`);
+  constructor({ columns, notes = [] }: Pick<Scenario, 'columns' | 'notes'>) {
+    this.#columns = columns;
+    this.#notes = notes;
   }
 
-  add(figures: Figures): void {
-    console.log(COLUMNS.map(({ title, text }) => text(figures).padStart(title.length)).join('  '));
+  begin({ broker, lines }: About): void {
+    const { node, cpus, cpu, load } = hostFacts(broker);
+    const where = broker === undefined ? 'in one process' : broker;
+    console.log([`Node ${node}`, `${cpus} × ${cpu}`, where, `load ${load}`].join(', '));
+    for (const line of lines) console.log(line);
+    console.log(`\n${this.#columns.map(({ title }) => title).join('  ')}`);
+  }
+
+  row(row: Row): void {
+    this.#clear();
+    console.log(this.#columns.map((column) => textOf(row, column).padStart(column.title.length)).join('  '));
+    if (row['void'] !== undefined && row['void'] !== null) this.#voids.add(row['void']);
+  }
+
+  progress(done: number, total: number, what: string): void {
+    if (!process.stderr.isTTY) return;
+    const filled = Math.round((done / total) * BAR);
+    process.stderr.write(`\r\x1b[K[${'#'.repeat(filled)}${' '.repeat(BAR - filled)}] ${what}`);
   }
 
   end(): void {
-    console.log('\nCPU: client and server together. Frames: both directions, acknowledgements included.');
+    this.#clear();
+    for (const reason of this.#voids) console.log(`\nVOID: ${reason}`);
+    if (this.#notes.length > 0) console.log(`\n${this.#notes.join('\n')}`);
   }
+
+  #clear(): void {
+    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  }
+}
+
+const BAR = 30;
+
+export function textOf(row: Readonly<Record<string, unknown>>, { key, digits }: Column): string {
+  const value = row[key] ?? null;
+  if (value === null) return '-';
+  return typeof value === 'number' && digits !== undefined ? value.toFixed(digits) : String(value);
 }
