@@ -13,6 +13,7 @@ export interface Amqp1Place extends AsyncDisposable {
   url(parts?: { readonly port: number }): string;
   readonly restart?: Harness['restart'];
   readonly block?: Harness['block'];
+  readonly never?: Harness['never'];
   readonly knownGaps?: Harness['knownGaps'];
 }
 
@@ -48,8 +49,9 @@ export function amqp1Harness(
     const found = await find();
     if ('skip' in found) skip(this, name, found.skip);
     place = found;
-    const { restart, block, knownGaps } = found;
-    Object.assign(harness, { ...(restart && { restart }), ...(block && { block }), ...(knownGaps && { knownGaps }) });
+    const { restart, block, never, knownGaps } = found;
+    const abilities = { ...(restart && { restart }), ...(block && { block }), ...(never && { never }) };
+    Object.assign(harness, { ...abilities, ...(knownGaps && { knownGaps }) });
   });
 
   afterEach(async () => {

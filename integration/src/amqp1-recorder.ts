@@ -66,6 +66,7 @@ export class Amqp1Recorder implements AsyncDisposable {
       receiver?.set_target({ address: receiver.target?.address ?? '' });
     });
     container.on('sender_open', ({ sender }: EventContext) => void (sender && recorder.#attach(sender)));
+    container.on('sender_draining', ({ sender }: EventContext) => void sender?.set_drained(true));
     container.on('message', (context: EventContext) => recorder.#take(context));
     return recorder;
   }

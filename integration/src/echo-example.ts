@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { newId } from '@posthorn/core';
 import { TiedProcess } from './tied-process.ts';
+import { waitFor } from './wait-for.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -28,4 +30,28 @@ export async function runProgram(
     onLine: (line) => void lines.push(line),
   });
   return { lines, process: child };
+}
+
+/**
+ * Runs server and client, at a topic that nobody else uses: in a process each, or in one where the URL means memory.
+ *
+ * @returns what they printed, the server first; rejects with the last words of one that failed
+ */
+export async function runEchoExample(url: string): Promise<readonly string[]> {
+  const args = [url, `echo-${newId()}`];
+  if (url.startsWith('memory:')) return await ended(await runProgram([echoServer, echoClient], args));
+  const server = await runProgram([echoServer], args);
+  try {
+    await waitFor('the server to be ready', () => server.lines.includes('ready') || server.process.ended);
+    if (server.process.ended !== undefined) return await ended(server);
+    return [...server.lines, ...(await ended(await runProgram([echoClient], args)))];
+  } finally {
+    await server.process.stop();
+  }
+}
+
+async function ended({ lines, process }: RunningProgram): Promise<readonly string[]> {
+  const how = await process.wait();
+  if (how !== 'code 0') throw new Error(`${how}:\n${process.tail.join('\n')}`);
+  return lines;
 }

@@ -1,6 +1,6 @@
 import { type Broker, serveBroker } from '@posthorn/amqp1';
 import { newId } from '@posthorn/core';
-import { type OsloOptions as WireOptions, oslo } from '@posthorn/oslo';
+import { oslo, type OsloOptions as WireOptions } from '@posthorn/oslo';
 import type { Context } from 'mocha';
 import { isSkip } from './found.ts';
 import type { OsloOptions } from './oslo-peers.ts';

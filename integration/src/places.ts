@@ -3,7 +3,15 @@ import { newId } from '@posthorn/core';
 import type { Context } from 'mocha';
 import { amqp1Url } from './amqp1-harness.ts';
 import type { ManagementApi } from './management.ts';
-import { isSkip, type RabbitAddress, type RabbitCandidate, rabbitUrl, rabbitVersions } from './rabbit-broker.ts';
+import { findProtonBroker } from './proton-broker.ts';
+import {
+  findRabbit,
+  isSkip,
+  type RabbitAddress,
+  type RabbitCandidate,
+  rabbitUrl,
+  rabbitVersions,
+} from './rabbit-broker.ts';
 import { skip } from './skip.ts';
 import { openVhost } from './vhost.ts';
 
@@ -33,6 +41,12 @@ export function places(): readonly PlaceCandidate[] {
   ];
 }
 
+/** Those that know only a part of it, and say so in their features. A RabbitMQ 4 knows all. */
+export function partialPlaces(): readonly PlaceCandidate[] {
+  const byAmqp1 = { ...rabbit({ name: 'RabbitMQ', find: findRabbit }, amqp1Url), name: 'RabbitMQ by AMQP 1.0' };
+  return [byAmqp1, proton];
+}
+
 const memory: PlaceCandidate = {
   name: 'memory',
   open: async () => ({ url: `memory://${newId()}`, [Symbol.asyncDispose]: async () => undefined }),
@@ -43,6 +57,17 @@ const broker: PlaceCandidate = {
   async open() {
     const served = await serveBroker({ port: 0 });
     return { url: served.url, [Symbol.asyncDispose]: () => served.close() };
+  },
+};
+
+/** One for all: what is in its queues stays there, so that names must be unique. */
+export const proton: PlaceCandidate = {
+  name: 'the Proton example broker',
+  async open(context) {
+    context.timeout(180_000);
+    const found = await findProtonBroker();
+    if (isSkip(found)) return skip(context, proton.name, found.skip);
+    return { url: `amqp1://${found.host}:${found.port}`, [Symbol.asyncDispose]: async () => undefined };
   },
 };
 

@@ -7,6 +7,7 @@ import { expect } from 'chai';
 import { connect } from 'posthorn';
 import { Amqp1Recorder, type Transferred } from '../src/amqp1-recorder.ts';
 import { rejection } from '../src/rejection.ts';
+import { waitFor } from '../src/wait-for.ts';
 
 /** What Python's amqp driver sent: one file for each broker. See the README above them. */
 const HOME = new URL('../../packages/oslo/test/fixtures/amqp1/', import.meta.url);
@@ -114,13 +115,18 @@ const placeOf = (address: string): string =>
   /^_dynamic|^dynamic|^amqp:\/_topo|^temp-queue:/.test(address) ? 'reply' : address;
 
 function normal(decoded: Body): Body {
-  const { failure, request } = decoded;
+  const { failure, request, response } = decoded;
   if (typeof failure === 'string') return { failure: { ...JSON.parse(failure), tb: 'lines' } };
-  if (typeof request !== 'object' || request === null) return decoded;
-  const { 'oslo.message': inner, ...outer } = request as Body;
-  if (typeof inner === 'string') return { ...decoded, request: { ...outer, 'oslo.message': anonymous(JSON.parse(inner)) } };
+  // Which of two servers answered.
+  if (isObject(response)) return { response: { ...response, ...('server' in response && { server: 'any' }) } };
+  if (!isObject(request)) return decoded;
+  const { 'oslo.message': inner, ...outer } = request;
+  if (typeof inner === 'string')
+    return { ...decoded, request: { ...outer, 'oslo.message': anonymous(JSON.parse(inner)) } };
   return { ...decoded, request: anonymous(outer) };
 }
+
+const isObject = (value: unknown): value is Body => typeof value === 'object' && value !== null;
 
 function anonymous(value: Body): Body {
   return {
@@ -159,30 +165,25 @@ async function emit(recorder: Amqp1Recorder, addressing: Fixture['addressing'], 
   const listening = { targets: [{ topic: 'notifications' }], endpoints: [{ info: () => {}, error: () => {} }] };
   await new NotificationListener(serving, listening).start();
 
-  const traced: Layer<OutgoingCall> = (call, next) => {
+  const traced: Layer<OutgoingCall> = (next) => (call) => {
     Object.assign(call.headers, HEADERS);
     return next(call);
   };
   const client = new RPCClient(calling, { target, timeoutMs: 5_000, layers: [traced] });
-  // Once its reply address is there, a call carries the whole of its timeout.
-  await client.call({}, 'nothing', {});
+  const direct = client.prepare({ server: 'srv1' });
+  // Once its reply address and its link are there, a call carries the whole of its timeout.
+  for (const each of [client, direct]) await each.call({}, 'nothing', {});
 
   const messages = new Map<string, Transferred>();
+  let seen = recorder.transferred.length;
   /** Does it, and keeps what was sent under the names: requests, then replies. */
   const keep = async (work: Promise<unknown>, ...kinds: readonly string[]): Promise<void> => {
     await work;
-    const sent = await recorder.first(`${kinds}`, () => fresh().length >= kinds.length).then(fresh);
-    for (const [index, kind] of kinds.entries()) {
-      const message = sent[index];
-      if (message !== undefined) messages.set(kind, message);
-    }
-    seen = recorder.transferred.length;
+    await waitFor(`${kinds}`, () => recorder.transferred.length >= seen + kinds.length);
+    for (const kind of kinds) messages.set(kind, recorder.transferred[seen++] as Transferred);
   };
-  let seen = recorder.transferred.length;
-  const fresh = (): readonly Transferred[] => recorder.transferred.slice(seen);
 
   const text = { text: 'héllo ✓', n: 5, f: 1.5, l: [1, null, true], d: { k: 'v' } };
-  const direct = client.prepare({ server: 'srv1' });
   await keep(client.call(CONTEXT, 'echo', text), 'call', 'reply');
   await keep(direct.call(CONTEXT, 'add', { a: 2, b: 3 }), 'call-server', 'reply-number');
   await keep(client.call(CONTEXT, 'nothing', {}), 'call-nothing', 'reply-null');

@@ -94,7 +94,10 @@ for (const candidate of osloAmqp1Candidates)
       [...endpoints].flatMap(([name, { notes }]) => notes.filter(({ kw }) => kw['mark'] === mark).map(() => name));
 
     it('gets the result of a call, whose arguments and context arrived', async () => {
-      const [ctxt, args] = [{ user: 'u1', tags: ['a', 'b'] }, { text: 'héllo ✓', n: 5, l: [1, null, true] }];
+      const [ctxt, args] = [
+        { user: 'u1', tags: ['a', 'b'] },
+        { text: 'héllo ✓', n: 5, l: [1, null, true] },
+      ];
       const answer = await python.call({ topic, method: 'echo', ctxt, args, timeout: 10 });
       expect(answer).to.deep.include({ ctxt, kw: args });
     });
@@ -106,7 +109,9 @@ for (const candidate of osloAmqp1Candidates)
 
     it('gets falsy results, and numbers beyond JSON', async () => {
       for (const [which, value] of Object.entries(FALSY))
-        expect(await python.call({ topic, method: 'falsy', args: { which }, timeout: 10 })).to.deep.equal(value ?? null);
+        expect(await python.call({ topic, method: 'falsy', args: { which }, timeout: 10 })).to.deep.equal(
+          value ?? null,
+        );
       const numbers = await python.call({ topic, method: 'numbers', timeout: 10 });
       // As texts, which is how the Python peer tells them.
       expect(numbers).to.deep.equal(['NaN', '-Infinity', String(2n ** 70n)]);
@@ -165,7 +170,9 @@ for (const candidate of osloAmqp1Candidates)
 
     it('shares a topic with Python and Node servers alike', async () => {
       await using server = await OsloServer.start({ ...place.python, topic, server: 'three' });
-      expect(await python.call({ topic, server: 'three', method: 'add', args: { a: 1, b: 2 }, timeout: 10 })).to.equal(3);
+      expect(await python.call({ topic, server: 'three', method: 'add', args: { a: 1, b: 2 }, timeout: 10 })).to.equal(
+        3,
+      );
       const answers = await Promise.all(
         Array.from({ length: 30 }, () => python.call({ topic, method: 'echo', timeout: 10 })),
       );

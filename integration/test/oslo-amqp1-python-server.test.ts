@@ -127,6 +127,12 @@ for (const candidate of osloAmqp1Candidates)
       expect(error).to.be.instanceOf(MessagingError).with.property('code', 'TIMEOUT');
     });
 
+    it(`${candidate.multicast ? 'is told at once' : 'waits in vain'} when nobody serves a topic`, async () => {
+      const nobody = new RPCClient(transport, { target: { topic: newId() }, timeoutMs: 500 });
+      const error = await rejection(nobody.call({}, 'echo', {}));
+      expect(error).to.have.property('code', candidate.multicast ? 'UNROUTABLE' : 'TIMEOUT');
+    });
+
     it('sends a hundred calls at once, and each gets its own answer', async () => {
       const sums = await Promise.all(Array.from({ length: 100 }, (_, a) => client.call({}, 'add', { a, b: 1 })));
       expect(sums).to.deep.equal(Array.from({ length: 100 }, (_, a) => a + 1));

@@ -1,75 +1,59 @@
-import { newId } from '@posthorn/core';
-import { expect } from 'chai';
-import { Arrivals } from '../src/arrivals.ts';
-import { rabbitUrl } from '../src/rabbit.ts';
-import { connectQuietly, needOwnRabbit, type OwnRabbit } from '../src/rabbit-lab.ts';
-import { figures } from '../src/soak.ts';
-import { sendAllUntilConfirmed } from '../src/stubborn-sender.ts';
-import { TcpProxy } from '../src/tcp-proxy.ts';
+import { serveBroker } from '@posthorn/amqp1';
+import { amqp1Url } from '../src/amqp1-harness.ts';
+import { confirmThroughLosses } from '../src/confirmed-through-losses.ts';
+import { isSkip, rabbitUrl, rabbitVersions } from '../src/rabbit-broker.ts';
+import { needOwnRabbit, type OwnRabbit } from '../src/rabbit-lab.ts';
+import { skip } from '../src/skip.ts';
+import { SOAKING, times } from '../src/soak.ts';
+import { openVhost } from '../src/vhost.ts';
 
-const MESSAGES = 10_000;
-const KILLS = 20;
-const RESTARTS = [MESSAGES / 3, MESSAGES / 2].map(Math.floor);
+const TITLE = 'none is lost, and no duplicate is unexplained';
 
-describe('RabbitMQ: confirmed messages', () => {
-  let broker: OwnRabbit;
+describe('confirmed messages', function () {
+  this.timeout(SOAKING ? 300_000 : 120_000);
 
-  before(async function () {
-    this.timeout(90_000);
-    broker = await needOwnRabbit(this);
+  describe('through restarts of RabbitMQ', () => {
+    let broker: OwnRabbit;
+
+    before(async function () {
+      this.timeout(90_000);
+      broker = await needOwnRabbit(this);
+    });
+
+    // So many that some are left to send when the broker is back.
+    const [messages, kills] = [10_000, 20];
+    for (const [protocol, urlOf] of [
+      ['rabbit://', rabbitUrl],
+      ['amqp1://', amqp1Url],
+    ] as const)
+      it(`${messages} on ${protocol} outlast two restarts of the broker and ${kills} lost connections: ${TITLE}`, async () => {
+        const restart = (): Promise<void> => broker.restart();
+        const url = (port: number): string => urlOf(broker, { port });
+        const name = await confirmThroughLosses(`through restarts, ${protocol}`, { broker, url, messages, kills, restart });
+        await broker.api.deleteQueue(name);
+      });
   });
 
-  it(`${MESSAGES} confirmed messages outlast two restarts of the broker and ${KILLS} lost connections: none is lost, and no duplicate is unexplained`, async function () {
-    this.timeout(120_000);
-    await using proxy = await TcpProxy.open(broker);
-    const url = `${rabbitUrl(broker, { port: proxy.port })}?reconnectMinMs=5&reconnectMaxMs=200`;
-    let sent = 0;
-    const sentAtLosses: number[] = [];
-    await using sending = await connectQuietly(url, {
-      onStatus: ({ state }) => void (state === 'disconnected' && sentAtLosses.push(sent)),
-    });
-    await using receiving = await connectQuietly(url);
-    const mailbox = { kind: 'mailbox', name: `soak-${newId()}` } as const;
-    const arrivals = await Arrivals.open(receiving, mailbox);
+  const [messages, kills] = [times(2_000, 10_000), times(10, 50)];
+  const title = `${messages} on amqp1:// outlast ${kills} lost connections: ${TITLE}`;
 
-    const every = Math.floor(MESSAGES / (KILLS + 1));
-    let kills = 0;
-    let restarted = Promise.resolve();
-    const sentAtRestarts: number[] = [];
-    const restart = async (): Promise<void> => {
-      await broker.restart();
-      sentAtRestarts.push(sent);
-    };
-    const confirmed = await sendAllUntilConfirmed(sending, mailbox, MESSAGES, (count) => {
-      sent = count;
-      if (RESTARTS.includes(count)) restarted = restarted.then(restart);
-      // Not where the restarts are.
-      if (count % every === Math.floor(0.75 * every) && kills < KILLS) {
-        kills++;
-        proxy.reset();
-      }
+  describe('through lost connections to posthorn broker', () => {
+    it(title, async () => {
+      await using broker = await serveBroker({ port: 0 });
+      const { port } = broker;
+      const url = (proxied: number): string => `amqp1://127.0.0.1:${proxied}`;
+      await confirmThroughLosses('posthorn broker', { broker: { host: '127.0.0.1', port }, url, messages, kills });
     });
-    await restarted;
-    await arrivals.fence(sending, mailbox);
-
-    expect(kills).to.equal(KILLS);
-    expect(sentAtRestarts).to.have.length(RESTARTS.length);
-    for (const count of sentAtRestarts) expect(count, 'sent when the broker was back').to.be.below(MESSAGES);
-    expect(sending.health().reconnects).to.be.at.least(KILLS);
-    expect(confirmed).to.have.length(MESSAGES);
-    const { duplicates, marked } = arrivals.expectAll(confirmed);
-    const unknown = confirmed.reduce((sum, one) => sum + one.unknown, 0);
-    expect(unknown, 'outcomes that were unknown').to.be.above(0);
-    figures('confirmed messages', {
-      messages: MESSAGES,
-      lost: 0,
-      unknown,
-      duplicates,
-      markedRedelivered: marked,
-      sentAtRestarts,
-      sentAtLosses,
-      reconnects: sending.health().reconnects,
-    });
-    await broker.api.deleteQueue(mailbox.name);
   });
+
+  for (const { name, find } of rabbitVersions().filter((one) => one.name !== 'RabbitMQ'))
+    describe(`through lost connections to ${name}`, () => {
+      it(title, async function () {
+        const broker = await find();
+        if (isSkip(broker)) return skip(this, name, broker.skip);
+        await using vhost = await openVhost(broker);
+        const url = (port: number): string => amqp1Url(vhost, { port });
+        await confirmThroughLosses(name, { broker: vhost, url, messages, kills });
+      });
+    });
 });

@@ -4,7 +4,7 @@
  * What the collectors hear of an instance that runs they turn into a signed meter, which billing verifies.
  * Each has a connection of its own, as if it were a process of its own; boot-in-processes.ts makes it one.
  *
- *   node boot-an-instance.js [url]      default memory://boot-an-instance
+ *   node boot-an-instance.js [url] [url of notifications]      default memory://boot-an-instance, for both
  */
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -34,9 +34,9 @@ import { Instance, instances } from './instance.ts';
 import { CeilometerRouter, Counter } from './meter.ts';
 import { Milestones, type Progress } from './milestones.ts';
 
-const EXCHANGE = 'boot-an-instance.nova';
+export const EXCHANGE = 'boot-an-instance.nova';
 const NOTIFICATIONS = 'notifications';
-const METERING = 'boot-an-instance.metering';
+export const METERING = 'boot-an-instance.metering';
 /** What collectors sign meters with, and billing verifies. */
 const METERING_KEY = hmacSha256({ keys: { 'metering-1': 'known to this story alone' }, signWith: 'metering-1' });
 /** On a broker that others use, too: names of our own, which go when nobody uses them any more. */
@@ -70,6 +70,8 @@ interface RunningInstance {
 
 export interface BootOptions extends Audience {
   readonly url: string;
+  /** Where notifications and meters go. Default: where the calls go, by the same connections. */
+  readonly notificationsUrl?: string | undefined;
 }
 
 type Start = (service: Service, onEvent: Audience['onEvent'], done: Progress) => Promise<void>;
@@ -90,48 +92,58 @@ const PARTS: readonly (readonly [string, Start])[] = [
 /** The names of the services. The API, which makes it all happen, comes last. */
 export const partNames: readonly string[] = [...PARTS.map(([name]) => name), 'api'];
 
-/** Starts one service; the API resolves when the story is told. Its transport is the caller's to close. */
+/** Starts one service; the API resolves when the story is told. Its transports are the caller's to close. */
 export async function startPart(
   name: string,
-  url: string,
-  { onHop, onEvent }: Audience,
+  { url, notificationsUrl, onHop, onEvent }: BootOptions,
   done: Milestones | Progress,
   opened: (transport: Transport) => void,
 ): Promise<void> {
-  const transport = await connect(url, { logger: silent });
-  opened(transport);
-  const service = new Service(name, transport, onHop);
+  const join = async (to: string): Promise<Transport> => {
+    const transport = await connect(to, { logger: silent });
+    opened(transport);
+    return transport;
+  };
+  const calls = await join(url);
+  const service = new Service(
+    name,
+    calls,
+    notificationsUrl === undefined ? calls : await join(notificationsUrl),
+    onHop,
+  );
   const start = PARTS.find(([known]) => known === name)?.[1];
   if (start !== undefined) await start(service, onEvent, done);
   else if (done instanceof Milestones) await useApi(service, onEvent, done);
 }
 
 /** Runs the whole story once. Resolves when every service has shut down. */
-export async function bootAnInstance({ url, ...audience }: BootOptions): Promise<void> {
-  const services: Transport[] = [];
+export async function bootAnInstance(options: BootOptions): Promise<void> {
+  const transports: Transport[] = [];
   const done = new Milestones();
   try {
-    for (const name of partNames) await startPart(name, url, audience, done, (transport) => services.push(transport));
+    for (const name of partNames) await startPart(name, options, done, (transport) => transports.push(transport));
   } finally {
-    for (const transport of services.reverse()) await transport.close({ timeoutMs: 5_000 });
+    for (const transport of transports.reverse()) await transport.close({ timeoutMs: 5_000 });
   }
 }
 
-/** One service's connection, with clients that report their hops. */
+/** One service's connections, with clients that report their hops. */
 class Service {
   readonly name: string;
-  readonly #transport: Transport;
+  readonly #calls: Transport;
+  readonly #notifications: Transport;
   readonly #onHop: (hop: Hop) => void;
 
-  constructor(name: string, transport: Transport, onHop: (hop: Hop) => void) {
+  constructor(name: string, calls: Transport, notifications: Transport, onHop: (hop: Hop) => void) {
     this.name = name;
-    this.#transport = transport;
+    this.#calls = calls;
+    this.#notifications = notifications;
     this.#onHop = onHop;
   }
 
   client<Api>(topic: string, namespace?: string): RPCClient<Api> {
     const target = { exchange: EXCHANGE, topic, ...(namespace !== undefined && { namespace }) };
-    return new RPCClient<Api>(this.#transport, {
+    return new RPCClient<Api>(this.#calls, {
       target,
       serializer: instances,
       layers: [(next) => (call) => this.#timed(call, next)],
@@ -140,7 +152,7 @@ class Service {
 
   async serve(topic: string, endpoints: readonly Endpoint[]): Promise<void> {
     const target = { exchange: EXCHANGE, topic, server: this.name };
-    await new RPCServer(this.#transport, {
+    await new RPCServer(this.#calls, {
       target,
       endpoints: [...endpoints, new BaseEndpoint(this.name)],
       serializer: instances,
@@ -151,25 +163,25 @@ class Service {
   async listen(pool: string, info: (notification: Notification) => void | Promise<void>): Promise<void> {
     const targets = [{ exchange: EXCHANGE, topic: NOTIFICATIONS }];
     const ours = { pool: `boot-an-instance.${pool}`, retention: RETENTION };
-    await new NotificationListener(this.#transport, { targets, ...ours, endpoints: [{ info }] }).start();
+    await new NotificationListener(this.#notifications, { targets, ...ours, endpoints: [{ info }] }).start();
   }
 
   meters(): CeilometerRouter {
     const publisherId = `metering.${this.name}`;
     const options = { exchange: METERING, publisherId, signer: METERING_KEY };
-    return new CeilometerRouter(new Publisher(this.#transport, options));
+    return new CeilometerRouter(new Publisher(this.#notifications, options));
   }
 
   /** Meters that are what a collector signed. */
   async verify(onMeter: (meter: Counter) => void): Promise<void> {
     const ours = { group: 'boot-an-instance.billing', retention: RETENTION };
     const verify = { verifier: METERING_KEY };
-    const subscriber = new Subscriber(this.#transport, { exchange: METERING, keys: ['metering'], verify, ...ours });
+    const subscriber = new Subscriber(this.#notifications, { exchange: METERING, keys: ['metering'], verify, ...ours });
     await subscriber.on(Counter, onMeter).start();
   }
 
   notifier(): Notifier {
-    return new Notifier(this.#transport, {
+    return new Notifier(this.#calls, {
       publisherId: `compute.${this.name}`,
       exchange: EXCHANGE,
       topics: [NOTIFICATIONS],
@@ -322,6 +334,6 @@ if (argv[1] === fileURLToPath(import.meta.url)) {
   const url = argv[2] ?? 'memory://boot-an-instance';
   await narrate('Boot an instance', (audience, onUrl) => {
     onUrl(url);
-    return bootAnInstance({ url, ...audience });
+    return bootAnInstance({ url, notificationsUrl: argv[3], ...audience });
   });
 }

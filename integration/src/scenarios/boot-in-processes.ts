@@ -124,7 +124,7 @@ async function playPart(name: string, url: string): Promise<void> {
   const ended = once(process, 'disconnect');
   let transport: Transport | undefined;
   try {
-    await startPart(name, url, audience, name === 'api' ? milestones : progress, (opened) => {
+    await startPart(name, { url, ...audience }, name === 'api' ? milestones : progress, (opened) => {
       transport = opened;
     });
     tell({ ready: true });

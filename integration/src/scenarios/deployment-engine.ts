@@ -97,9 +97,13 @@ export class Engine {
     this.#outputs.set(id, output);
     const options = { publisherId: this.#name, signer: PLAN_KEY, expiresMs: mailboxMs };
     const mailbox = new Mailbox(this.#transport, { name: mailboxOf(agent), ...options });
-    await mailbox.publish(Plan, planOf(task), { replyTo: mailboxOf(this.#name) });
-    await report('waits for the agent');
-    return await within(output.promise, patienceMs);
+    try {
+      await mailbox.publish(Plan, planOf(task), { replyTo: mailboxOf(this.#name) });
+      await report('waits for the agent');
+      return await within(output.promise, patienceMs);
+    } finally {
+      this.#outputs.delete(id);
+    }
   }
 
   /** Calls the agent once it said hello. */

@@ -1,11 +1,11 @@
 import { stderr, stdout } from 'node:process';
 import { styleText } from 'node:util';
-import { MessagingError, parseTransportUrl, type Target } from 'posthorn';
+import { MessagingError, type OutgoingCall, parseTransportUrl, type Target } from 'posthorn';
 
 /** One message sent, once it is done. */
 export interface Hop {
   readonly who: string;
-  readonly kind: 'call' | 'cast' | 'fanout';
+  readonly kind: OutgoingCall['kind'] | 'fanout';
   readonly target: Target;
   readonly method: string;
   readonly ms: number;

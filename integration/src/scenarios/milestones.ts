@@ -1,4 +1,4 @@
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 /** Told how far the story has come. */
 export interface Progress {

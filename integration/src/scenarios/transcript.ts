@@ -20,6 +20,11 @@ export class Transcript implements Audience {
     this.#tell(`${who}: ${what}`);
   };
 
+  /** For a story that one service tells. */
+  get inOrder(): readonly string[] {
+    return this.#lines;
+  }
+
   /** Sorted: services do not wait for each other. */
   get lines(): readonly string[] {
     return this.#lines.toSorted();

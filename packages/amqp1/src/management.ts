@@ -48,7 +48,7 @@ interface Response {
  */
 export class Management {
   readonly #link: Link;
-  readonly #line: Request[] = [];
+  readonly #line = new Set<Request>();
   #pair: Pair | undefined;
   #opening = false;
 
@@ -57,8 +57,9 @@ export class Management {
   }
 
   /** Tells whether the queue has these attributes, where it was there already, and who consumes from it. */
-  async declareQueue({ name, durable, exclusive, arguments: args }: QueueDeclaration): Promise<Declared> {
-    const body = { durable, exclusive, auto_delete: false, arguments: args };
+  async declareQueue(queue: QueueDeclaration): Promise<Declared> {
+    const { name, durable, exclusive, autoDelete = false, arguments: args } = queue;
+    const body = { durable, exclusive, auto_delete: autoDelete, arguments: args };
     const path = `/queues/${encode(name)}`;
     for (let left = ATTEMPTS; ; left--) {
       const response = await this.#request('PUT', path, body, `declaring queue ${name}`, 400, 404, 409);
@@ -94,8 +95,8 @@ export class Management {
     return countIn(body, 'consumer_count') > 0;
   }
 
-  async declareExchange({ name, type }: ExchangeDeclaration): Promise<void> {
-    const body = { type, durable: true, auto_delete: false, internal: false, arguments: {} };
+  async declareExchange({ name, type, durable = true, autoDelete = false }: ExchangeDeclaration): Promise<void> {
+    const body = { type, durable, auto_delete: autoDelete, internal: false, arguments: {} };
     await this.#request('PUT', `/exchanges/${encode(name)}`, body, `declaring exchange ${name}`);
   }
 
@@ -117,8 +118,11 @@ export class Management {
     ...fine: readonly number[]
   ): Promise<Response> {
     for (let left = ATTEMPTS; ; left--) {
+      let withdraw = (): void => {};
       const answered = new Promise<Response>((resolve, reject) => {
-        this.#line.push({ method, path, body, resolve, reject });
+        const request = { method, path, body, resolve, reject };
+        this.#line.add(request);
+        withdraw = () => void this.#line.delete(request);
       });
       this.#pump();
       try {
@@ -126,6 +130,7 @@ export class Management {
         if (response.status < 300 || fine.includes(response.status)) return response;
         throw statusError(response, what);
       } catch (error) {
+        withdraw();
         if (!(error instanceof PairLost) || left === 0 || this.#link.down !== undefined) throw error;
       }
     }
@@ -133,21 +138,23 @@ export class Management {
 
   #pump(): void {
     if (this.#pair === undefined || this.#pair.stalled) return void this.#open();
-    while (this.#line.length > 0 && this.#pair.hasRoom) {
-      const request = this.#line.shift();
-      if (request !== undefined) this.#pair.send(request);
+    for (const request of this.#line) {
+      if (!this.#pair.hasRoom) return;
+      this.#line.delete(request);
+      this.#pair.send(request);
     }
   }
 
   async #open(): Promise<void> {
-    if (this.#opening || this.#line.length === 0) return;
+    if (this.#opening || this.#line.size === 0) return;
     this.#opening = true;
     const retired = this.#pair;
     try {
       this.#pair = await Pair.open(this.#link, () => this.#pump());
       retired?.retire();
     } catch (error) {
-      for (const { reject } of this.#line.splice(0)) reject(error as Error);
+      for (const { reject } of this.#line) reject(error as Error);
+      this.#line.clear();
     } finally {
       this.#opening = false;
     }
@@ -213,7 +220,8 @@ class Pair {
       (session) =>
         openReceiver(pairLinks(session), { name: NAME, source: node, target: node, properties, presettled: true }),
       what,
-      { onGone },
+      // A broker that is blocked closes the window of the session; no link hears that it opens again.
+      { onGone, onWindow: (window) => window > 0 && this.#onRoom() },
     );
     this.#receiver = receiver;
     const sender = await this.#link.attach(

@@ -70,13 +70,19 @@ export interface Shelf {
 export interface ExchangeDeclaration {
   readonly name: string;
   readonly type: 'direct' | 'fanout' | 'topic';
+  /** Default true. */
+  readonly durable?: boolean;
+  /** Default false. */
+  readonly autoDelete?: boolean;
 }
 
 export interface QueueDeclaration {
   readonly name: string;
   readonly durable: boolean;
   readonly exclusive: boolean;
-  readonly arguments: Readonly<Record<string, string | number>>;
+  /** Default false. */
+  readonly autoDelete?: boolean;
+  readonly arguments: Readonly<Record<string, string | number | boolean>>;
   /**
    * On a clean close by its only consumer: `delete` it; `unbind` it, so that it gets nothing more, and what is left waits
    * for the next of that name; or `keep` it.

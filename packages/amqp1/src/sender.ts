@@ -165,13 +165,14 @@ export class Sender {
   /** Waits for what is on its way, then refuses everything. */
   async close(signal?: AbortSignal): Promise<void> {
     this.#closed = true;
-    if (this.#sending === 0 || signal?.aborted) return;
-    await new Promise<void>((resolve) => {
-      this.#quiet = resolve;
-      onAbort(signal, resolve);
-      // Without a connection nothing will be sent any more.
-      if (this.#connection.link === undefined) this.#abandon();
-    });
+    if (this.#sending > 0 && signal?.aborted !== true)
+      await new Promise<void>((resolve) => {
+        this.#quiet = resolve;
+        onAbort(signal, resolve);
+        // Without a connection nothing will be sent any more.
+        if (this.#connection.link === undefined) this.#abandon();
+      });
+    this.#abandon();
   }
 
   #abandon(): void {
@@ -404,11 +405,11 @@ export class Sender {
     item.written = undefined;
     if (outcome === 'accepted') this.#finish(item, undefined);
     else if (outcome === 'released' && profile.features.unroutable === 'detected') this.#unroutable(item);
-    else {
-      // Its exchange has gone: the next one declares it again.
-      if (isNotFound(error)) lane.outlet = undefined;
-      this.#refused(item, refusal(error, what));
-    }
+    else if (isNotFound(error)) {
+      // Its exchange has gone, and with it who was bound to it. The next one declares it again.
+      lane.outlet = undefined;
+      this.#unroutable(item);
+    } else this.#refused(item, refusal(error, what));
     this.#drainAll();
   }
 

@@ -96,7 +96,7 @@ export class DeadLetters {
     return {
       id: message.messageId,
       reason: typeof reason === 'string' ? reason : 'rejected',
-      attempts: attemptsOf({ ...delivery, deliveryCount: 0 }),
+      attempts: attemptsOf({ message }),
       origin: typeof origin === 'string' ? origin : undefined,
       home: homeOf(home) ?? { kind: 'group', name: this.#name },
       message,

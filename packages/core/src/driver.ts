@@ -40,6 +40,8 @@ export interface Driver extends AsyncDisposable {
   /**
    * Delivers what is sent to any of the sources to `receive`, through ONE queue. Resolves once messages sent from then
    * on are certain to arrive. At most `prefetch` deliveries are unsettled at any time. `receive` must not throw.
+   * A delivery is one object, perhaps of a class: `settle` is a method of it, to be called on it
+   * (`delivery.settle('accept')`), and neither taken out of it nor copied with its other fields.
    *
    * The subscription survives reconnects; what was unsettled is delivered again, and settling the old delivery does
    * nothing but be counted (`DriverContext.onLateSettle`). A `reply` source stands alone in its list, and does not

@@ -110,7 +110,7 @@ export class Redelivery {
 }
 
 /** How often the work was tried before: copies carry the count, crashes are counted by the broker. */
-export function attemptsOf({ message, deliveryCount = 0 }: Delivery): number {
+export function attemptsOf({ message, deliveryCount = 0 }: Pick<Delivery, 'message' | 'deliveryCount'>): number {
   const counted = message.headers?.[marks.attempts];
   return (typeof counted === 'number' ? counted : 0) + deliveryCount;
 }

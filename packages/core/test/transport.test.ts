@@ -1,6 +1,15 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
-import { type Driver, type DriverContext, memory, native, type Status, Transport } from '../src/index.ts';
+import {
+  type Driver,
+  type DriverContext,
+  memory,
+  native,
+  type Status,
+  Transport,
+  UnsupportedError,
+  type Wire,
+} from '../src/index.ts';
 import { rejection, text } from './support.ts';
 
 const anycast = { kind: 'anycast', exchange: 'e', topic: 't' } as const;
@@ -102,6 +111,30 @@ describe('a transport', () => {
 
   it('allows 16 MiB where it was told nothing else', async () => {
     expect(await open()).to.have.property('maxMessageBytes', 16 * 1024 * 1024);
+  });
+
+  it('speaks the wire as it is on its driver and broker, each view for itself', async () => {
+    const wire = (name: string): Wire => ({
+      ...native(),
+      on: (on) => ({ ...native({ exchange: `${name} on ${on.name} (${on.product})` }), name }),
+    });
+    const transport = await open({ wire: wire('first') });
+    expect(transport.wire).to.include({ name: 'first', exchange: 'first on memory (undefined)' });
+    expect(transport.with({ wire: wire('second') }).wire).to.include({ name: 'second' });
+    const asItIs = { ...native(), on: () => undefined };
+    expect(transport.with({ wire: asItIs }).wire).to.equal(asItIs);
+  });
+
+  it('does not stay connected where its wire cannot be spoken', async () => {
+    const failure = new UnsupportedError('memory', 'that wire');
+    const wire: Wire = {
+      ...native(),
+      on: () => {
+        throw failure;
+      },
+    };
+    expect(await rejection(open({ wire }))).to.equal(failure);
+    expect(await rejection((driver as Driver).send(anycast, text('1')))).to.have.property('code', 'CLOSED');
   });
 
   it('remembers for a minute that nobody reads a reply address', async () => {

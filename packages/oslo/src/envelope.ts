@@ -15,8 +15,12 @@ const CONTEXT = '_context_';
 
 /** Envelope 2.0: the inner message is JSON text inside JSON. */
 export function seal(inner: Inner): Pick<Message, 'body' | 'contentType' | 'contentEncoding'> {
-  const body = Buffer.from(JSON.stringify({ [VERSION_KEY]: ENVELOPE_VERSION, [MESSAGE_KEY]: stringify(inner) }));
+  const body = Buffer.from(JSON.stringify(envelopeOf(inner)));
   return { body, contentType: 'application/json', contentEncoding: 'utf-8' };
+}
+
+export function envelopeOf(inner: Inner): Inner {
+  return { [VERSION_KEY]: ENVELOPE_VERSION, [MESSAGE_KEY]: stringify(inner) };
 }
 
 /**
@@ -25,7 +29,11 @@ export function seal(inner: Inner): Pick<Message, 'body' | 'contentType' | 'cont
  * @throws {MalformedError} not JSON, not an object, an envelope of another version, or an unknown compression
  */
 export function unseal(message: Message): Inner {
-  const outer = asObject(parseText(inflated(message)), 'the body');
+  return openEnvelope(readObject(inflated(message), 'the body'));
+}
+
+/** @throws {MalformedError} an envelope of another version, or one that holds no object */
+export function openEnvelope(outer: Inner): Inner {
   if (!(VERSION_KEY in outer && MESSAGE_KEY in outer)) return outer;
   const version = outer[VERSION_KEY];
   if (typeof version !== 'string' || !compatible(ENVELOPE_VERSION, version)) {
@@ -33,7 +41,7 @@ export function unseal(message: Message): Inner {
   }
   const inner = outer[MESSAGE_KEY];
   if (typeof inner !== 'string') throw new MalformedError(`${MESSAGE_KEY} is not a string`);
-  return asObject(parseText(inner), MESSAGE_KEY);
+  return readObject(inner, MESSAGE_KEY);
 }
 
 /** One `_context_…` key for each entry. */
@@ -46,18 +54,23 @@ export function unpackContext(inner: Inner): Record<string, unknown> {
   return Object.fromEntries(entries.map(([key, value]) => [key.slice(CONTEXT.length), value]));
 }
 
-function parseText(text: string): unknown {
-  try {
-    return parse(text);
-  } catch (error) {
-    throw new MalformedError(`the body is not JSON: ${messageOf(error)}`, { cause: error });
-  }
+/** @throws {MalformedError} not JSON, or no object */
+export function readObject(text: string, what: string): Inner {
+  return asObject(parseText(text, what), what);
 }
 
-function asObject(value: unknown, what: string): Inner {
+export function asObject(value: unknown, what: string): Inner {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new MalformedError(`${what} is not an object`);
   return value as Inner;
+}
+
+function parseText(text: string, what: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new MalformedError(`${what} is not JSON: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** kombu names its compression in a header; its "gzip" is a zlib stream (RFC 1950). */

@@ -1,5 +1,5 @@
-import { MalformedError, newId } from '@posthorn/core';
-import { type NotifyCodec, parsePriority } from '@posthorn/notify';
+import { MalformedError, type Message, newId } from '@posthorn/core';
+import { type Notification, type NotifyCodec, parsePriority } from '@posthorn/notify';
 import { type Inner, packContext, seal, unpackContext, unseal } from './envelope.ts';
 import { stringify } from './json.ts';
 
@@ -12,18 +12,10 @@ const OURS = /^(?:compression$|ph-)/;
 /** Notifications as oslo.messaging's notifiers and listeners exchange them. */
 export function osloNotify(format: NotificationFormat, strict: boolean): NotifyCodec {
   return {
-    encode({ id, publisherId, eventType, priority, payload, timestamp, context, headers }) {
+    encode(notification) {
+      const { context, headers } = notification;
       const unique = newId();
-      const inner: Inner = {
-        message_id: id,
-        publisher_id: publisherId,
-        event_type: eventType,
-        priority: priority.toUpperCase(),
-        payload: payload === undefined ? null : payload,
-        timestamp: pythonTime(timestamp),
-        _unique_id: unique,
-        ...packContext(context),
-      };
+      const inner: Inner = { ...toInner(notification), _unique_id: unique, ...packContext(context) };
       const sealed =
         format === 'v2'
           ? seal(inner)
@@ -35,20 +27,37 @@ export function osloNotify(format: NotificationFormat, strict: boolean): NotifyC
 
     decode(message) {
       const inner = unseal(message);
-      const priority = parsePriority(inner['priority']);
-      if (priority === undefined) throw new MalformedError(`unknown priority ${String(inner['priority'])}`);
-      return {
-        id: text(inner, 'message_id'),
-        // Python's notifiers need no publisher.
-        publisherId: inner['publisher_id'] == null ? '' : text(inner, 'publisher_id'),
-        eventType: text(inner, 'event_type'),
-        priority,
-        payload: inner['payload'] ?? null,
-        timestamp: parsePythonTime(text(inner, 'timestamp')),
-        context: unpackContext(inner),
-        headers: Object.fromEntries(Object.entries(message.headers ?? {}).filter(([name]) => !OURS.test(name))),
-      };
+      return fromInner(inner, unpackContext(inner), message);
     },
+  };
+}
+
+/** A notification as Python writes it, without its context. */
+export function toInner({ id, publisherId, eventType, priority, payload, timestamp }: Notification): Inner {
+  return {
+    message_id: id,
+    publisher_id: publisherId,
+    event_type: eventType,
+    priority: priority.toUpperCase(),
+    payload: payload === undefined ? null : payload,
+    timestamp: pythonTime(timestamp),
+  };
+}
+
+/** @throws {MalformedError} something that every notification has is missing */
+export function fromInner(inner: Inner, context: Notification['context'], { headers = {} }: Message): Notification {
+  const priority = parsePriority(inner['priority']);
+  if (priority === undefined) throw new MalformedError(`unknown priority ${String(inner['priority'])}`);
+  return {
+    id: text(inner, 'message_id'),
+    // Python's notifiers need no publisher.
+    publisherId: inner['publisher_id'] == null ? '' : text(inner, 'publisher_id'),
+    eventType: text(inner, 'event_type'),
+    priority,
+    payload: inner['payload'] ?? null,
+    timestamp: parsePythonTime(text(inner, 'timestamp')),
+    context,
+    headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !OURS.test(name))),
   };
 }
 

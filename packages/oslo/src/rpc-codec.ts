@@ -4,7 +4,7 @@ import { type Inner, packContext, seal, unpackContext, unseal } from './envelope
 import { decodeFailure, encodeFailure } from './failure.ts';
 
 /** Python's servers send a sign of life every N/2 whole seconds, so N must be at least this. */
-const LEAST_MONITOR_MS = 2_000;
+export const LEAST_MONITOR_MS = 2_000;
 
 /**
  * RPC as oslo.messaging 5 to 18 speaks it on RabbitMQ: envelope 2.0, ids and reply queue in the body.
@@ -64,7 +64,7 @@ function encodeRequest(request: Request, strict: boolean): Message {
   };
 }
 
-function seconds(monitorMs: number | undefined): number | null {
+export function seconds(monitorMs: number | undefined): number | null {
   return monitorMs === undefined ? null : Math.ceil(Math.max(monitorMs, LEAST_MONITOR_MS) / 1_000);
 }
 
@@ -91,7 +91,7 @@ function decodeRequest(message: Message): Incoming {
   return { kind: 'request', request };
 }
 
-function problemOf(method: unknown, args: unknown): MessagingError | undefined {
+export function problemOf(method: unknown, args: unknown): MessagingError | undefined {
   if (typeof method !== 'string' || method === '') return new MalformedError('a request without a method');
   if (typeof args !== 'object' || args === null || Array.isArray(args))
     return new MalformedError('the arguments are not an object');
@@ -110,7 +110,7 @@ function encodeReply({ id }: Request, reply: Reply, strict: boolean): Message {
   return { ...seal(inner), headers: {}, ...(!strict && { messageId: unique }) };
 }
 
-function resultOf(value: unknown): unknown {
+export function resultOf(value: unknown): unknown {
   if (value instanceof Uint8Array) throw new MalformedError('the result: bytes have no form on the oslo wire');
   return value === undefined ? null : value;
 }
