@@ -15,7 +15,6 @@ const apiOf = (task: number): string => (task % 2 === 0 ? 'api-1' : 'api-2');
 
 /** What the API that asked is told of a deployment, in this order. */
 const REPORTS = [1, 2, 3, 4, 5].map((task) => [
-  `asks for deployment ${task}, and has done its part`,
   `deployment ${task} has a plan`,
   `deployment ${task} waits for the agent`,
   ...(task === 5
@@ -24,6 +23,7 @@ const REPORTS = [1, 2, 3, 4, 5].map((task) => [
 ]);
 
 const TOLD_IN_EITHER = [
+  ...[1, 2, 3, 4, 5].map((task) => `${apiOf(task)}: asks for deployment ${task}, and has done its part`),
   ...REPORTS.flatMap((lines, index) => lines.map((line) => `${apiOf(index + 1)}: ${line}`)),
   ...[1, 2, 3, 4].map((machine) => `agent-${machine}: runs its plan`),
   'engine-1: is killed',
@@ -53,7 +53,7 @@ async function run(options: Pick<DeployOptions, 'url' | 'leg' | 'startEngine'>):
       events.push(what);
     },
   });
-  const order = REPORTS.map((_, index) => events.filter((what) => what.includes(`deployment ${index + 1}`)));
+  const order = REPORTS.map((_, index) => events.filter((what) => what.startsWith(`deployment ${index + 1} `)));
   return { ...deployed, told: transcript.lines, order };
 }
 

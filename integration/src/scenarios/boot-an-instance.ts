@@ -181,7 +181,7 @@ class Service {
   }
 
   notifier(): Notifier {
-    return new Notifier(this.#calls, {
+    return new Notifier(this.#notifications, {
       publisherId: `compute.${this.name}`,
       exchange: EXCHANGE,
       topics: [NOTIFICATIONS],

@@ -1,3 +1,4 @@
+import { PING_METHOD } from 'posthorn';
 import type { Audience, Hop } from './hop-printer.ts';
 
 /** What happened in a story, in a form that is the same each time and over each transport. */
@@ -11,6 +12,8 @@ export class Transcript implements Audience {
   }
 
   readonly onHop = ({ who, kind, target, method, answer }: Hop): void => {
+    // Who waits for a service asks until it answers.
+    if (method === PING_METHOD && answer !== '"pong"') return;
     const { namespace, topic, server } = target;
     const to = `${topic}${server === undefined ? '' : `@${server}`} ${namespace === undefined ? '' : `${namespace}.`}`;
     this.#tell(`${who}: ${kind} ${to}${method}${answer === '' ? '' : ` = ${answer}`}`);
