@@ -4,7 +4,6 @@ import { expect } from 'chai';
 import { FrameTap } from '../src/frame-counter.ts';
 import { rabbitUrl } from '../src/rabbit.ts';
 import { connectQuietly, needRabbit } from '../src/rabbit-lab.ts';
-import { waitFor } from '../src/wait-for.ts';
 
 const CLIENTS = 50;
 const SERVERS = 20;
