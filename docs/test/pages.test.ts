@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 
@@ -11,7 +12,11 @@ const sources = ['examples', 'test']
 /** Code may stand further to the left on a page than in its source. */
 const indented = (block: string, by: number): string => block.replace(/^(?=.)/gm, ' '.repeat(by));
 
-for (const page of readdirSync(docs).filter((name) => name.endsWith('.md'))) {
+const pages = ['.', 'drivers']
+  .flatMap((folder) => readdirSync(`${docs}${folder}`).map((name) => posix.join(folder, name)))
+  .filter((name) => name.endsWith('.md'));
+
+for (const page of pages) {
   const blocks = [...read(page).matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, block = '']) => block);
 
   describe(`the page ${page}`, () => {
@@ -23,7 +28,8 @@ for (const page of readdirSync(docs).filter((name) => name.endsWith('.md'))) {
 
     it('points to files that are there', () => {
       const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map(([, link = '']) => link);
-      for (const link of links) expect(() => readFileSync(`${docs}${link}`), link).to.not.throw();
+      const folder = posix.dirname(page);
+      for (const link of links) expect(() => read(posix.join(folder, link)), link).to.not.throw();
     });
   });
 }

@@ -1,5 +1,6 @@
 import { describeDriver } from '@posthorn/conformance';
 import { type Amqp1Place, amqp1Harness, amqp1Url } from '../src/amqp1-harness.ts';
+import { raiseMemoryAlarm } from '../src/memory-alarm.ts';
 import { findProtonBroker } from '../src/proton-broker.ts';
 import { isSkip, type RabbitCandidate, rabbitVersions, type Skip } from '../src/rabbit-broker.ts';
 import { openVhost } from '../src/vhost.ts';
@@ -58,13 +59,16 @@ async function amqp1OnRabbit(candidate: RabbitCandidate): Promise<Amqp1Place | S
   const broker = await candidate.find();
   if (isSkip(broker)) return broker;
   const vhost = await openVhost(broker);
-  const { version, restart } = broker;
+  const { version, restart, ctl } = broker;
+  const controlled = ctl && { ctl: (...args: readonly string[]) => ctl.call(broker, ...args) };
   return {
     host: vhost.host,
     port: vhost.port,
     url: (parts) => amqp1Url(vhost, parts),
     ...(restart && { restart: () => restart.call(broker) }),
-    ...(version.startsWith('3.') && { knownGaps: RETENTION }),
+    ...(controlled && { block: async () => (await raiseMemoryAlarm(controlled)).clear }),
+    // The plugin of RabbitMQ 3 goes on reading through a memory alarm.
+    ...(version.startsWith('3.') && { never: ['block'], knownGaps: RETENTION }),
     [Symbol.asyncDispose]: () => vhost[Symbol.asyncDispose](),
   };
 }

@@ -1,10 +1,11 @@
-import { type Delivery, MessagingError, newId, type SendOptions, type Status, type Transport } from '@posthorn/core';
+import { newId, type SendOptions, type Status, type Transport } from '@posthorn/core';
 import { RPCClient, RPCServer } from '@posthorn/rpc';
 import { expect } from 'chai';
 import { amqp1Url } from '../src/amqp1-harness.ts';
 import { deferred } from '../src/deferred.ts';
+import type { ManagementApi } from '../src/management.ts';
 import { raiseMemoryAlarm } from '../src/memory-alarm.ts';
-import { isSkip, type RabbitBroker, rabbitVersions } from '../src/rabbit-broker.ts';
+import { isSkip, rabbitVersions } from '../src/rabbit-broker.ts';
 import { connectQuietly, needOwnRabbit, type OwnRabbit, rejection } from '../src/rabbit-lab.ts';
 import { skip } from '../src/skip.ts';
 import { openVhost, type Vhost } from '../src/vhost.ts';
@@ -22,42 +23,28 @@ async function send(transport: Transport, to: Mailbox, text: string, options: Se
   await transport.send(to, { body: Buffer.from(text), messageId: newId() }, { ...KEEP, ...options });
 }
 
-function textOf({ message }: Delivery): string {
-  return Buffer.from(message.body).toString();
-}
-
-/** `confirmed`, or the code of the error. */
-async function outcomeOf(sending: Promise<void>): Promise<string> {
-  try {
-    await sending;
-    return 'confirmed';
-  } catch (error) {
-    return error instanceof MessagingError ? error.code : String(error);
-  }
-}
-
 /** Accepts what comes, and keeps the texts. */
 async function listen(transport: Transport, from: Mailbox): Promise<string[]> {
   const texts: string[] = [];
   await transport.subscribe([from], (delivery) => {
-    texts.push(textOf(delivery));
+    texts.push(Buffer.from(delivery.message.body).toString());
     void delivery.settle('accept');
   });
   return texts;
 }
 
-for (const { name, find } of rabbitVersions())
+for (const { name, find } of rabbitVersions().filter((one) => one.name !== 'RabbitMQ'))
   describe(`AMQP 1.0: what ${name} takes away`, function () {
     this.timeout(30_000);
-    let broker: RabbitBroker;
+    let api: ManagementApi;
     let vhost: Vhost;
 
     before(async function () {
       this.timeout(180_000);
-      const found = await find();
-      if (isSkip(found)) return skip(this, name, found.skip);
-      if (found.api === undefined) return skip(this, `the management API of ${name}`, 'its variable is not set');
-      broker = found;
+      const broker = await find();
+      if (isSkip(broker)) return skip(this, name, broker.skip);
+      if (broker.api === undefined) return skip(this, `the management API of ${name}`, 'its variable is not set');
+      api = broker.api;
       vhost = await openVhost(broker);
     });
 
@@ -72,7 +59,7 @@ for (const { name, find } of rabbitVersions())
       const mailbox = newMailbox();
       const texts = await listen(transport, mailbox);
       await send(transport, mailbox, 'before');
-      await broker.api?.closeConnectionsNamed(connectionName, 'maintenance');
+      await api.closeConnectionsNamed(connectionName);
       await waitFor('the loss', () => states.includes('disconnected'));
       await send(transport, mailbox, 'after');
       await waitFor('both', () => texts.length === 2);
@@ -82,29 +69,18 @@ for (const { name, find } of rabbitVersions())
 
     it('a queue that is deleted under its consumer is made and consumed again, on the same connection', async () => {
       await using transport = await connectQuietly(amqp1Url(vhost));
-      const mailbox = newMailbox();
-      const texts = await listen(transport, mailbox);
-      await send(transport, mailbox, 'before');
-      await waitFor('the first', () => texts.length === 1);
-      await broker.api?.deleteQueue(mailbox.name, vhost.vhost);
-      await waitFor('the consumer', async () => {
-        await send(transport, mailbox, 'after');
-        return texts.includes('after');
-      });
+      await deleteUnderConsumer(transport, api, vhost.vhost);
       expect(transport.status).to.include({ state: 'connected', generation: 1 });
     });
 
-    it('a call in flight when the connection is closed ends as unknown at once, and the next one is answered', async function () {
+    it('a call in flight when its connection is closed ends as unknown at once, and the next one is answered', async () => {
       const connectionName = `calling-${newId()}`;
-      await using calling = await connectQuietly(`${amqp1Url(vhost)}?connectionName=${connectionName}&reconnectMinMs=10`);
-      if (broker.version.startsWith('3.')) {
-        const client = new RPCClient(calling, { target: { topic: newId() } });
-        return expect((await rejection(client.call({}, 'any'))).code).to.equal('UNSUPPORTED');
-      }
       await using serving = await connectQuietly(amqp1Url(vhost));
+      await using calling = await connectQuietly(
+        `${amqp1Url(vhost)}?connectionName=${connectionName}&reconnectMinMs=10`,
+      );
       const topic = newId();
-      const started = deferred();
-      const go = deferred();
+      const [started, go] = [deferred(), deferred()];
       const endpoint = {
         slow: async (): Promise<void> => {
           started.resolve();
@@ -113,19 +89,17 @@ for (const { name, find } of rabbitVersions())
         quick: () => 'answer',
       };
       await new RPCServer(serving, { target: { topic, server: 'one' }, endpoints: [endpoint] }).start();
-      const client = new RPCClient(calling, { target: { topic } });
-      const failure = rejection(client.call({}, 'slow'));
+      const client = new RPCClient(calling, { target: { topic }, timeoutMs: 25_000 });
+      const failing = rejection(client.call({}, 'slow'));
       await started.promise;
-      const begun = performance.now();
-      await broker.api?.closeConnectionsNamed(connectionName);
-      expect((await failure).code).to.equal('UNKNOWN');
-      expect(performance.now() - begun).to.be.below(10_000);
+      await api.closeConnectionsNamed(connectionName);
+      expect((await failing).code).to.equal('UNKNOWN');
       expect(await client.call({}, 'quick')).to.equal('answer');
       go.resolve();
     });
   });
 
-describe('AMQP 1.0: a RabbitMQ that is blocked', function () {
+describe('AMQP 1.0: what befalls RabbitMQ 3', function () {
   this.timeout(30_000);
   let broker: OwnRabbit;
 
@@ -134,26 +108,43 @@ describe('AMQP 1.0: a RabbitMQ that is blocked', function () {
     broker = await needOwnRabbit(this);
   });
 
-  it('fails what is sent by its deadline, writes nothing later that had failed before the write, and loses nothing', async () => {
-    const states: Status['state'][] = [];
-    await using transport = await connectQuietly(`${amqp1Url(broker)}?window=5`, {
-      onStatus: ({ state }) => void states.push(state),
-    });
+  it('a queue that is deleted under its consumer is made and consumed again', async () => {
+    await using transport = await connectQuietly(`${amqp1Url(broker)}?reconnectMinMs=10`);
+    await deleteUnderConsumer(transport, broker.api, broker.vhost);
+  });
+
+  it('a memory alarm, of which its plugin takes no notice, loses nothing', async () => {
+    await using blocked = await connectQuietly(broker.url);
+    await using transport = await connectQuietly(amqp1Url(broker));
     const mailbox = newMailbox();
     await send(transport, mailbox, 'before');
     await using alarm = await raiseMemoryAlarm(broker);
-    const texts = Array.from({ length: 20 }, (_, index) => `late ${index}`);
-    const begun = performance.now();
-    const outcomes = await Promise.all(
-      texts.map((text) => outcomeOf(send(transport, mailbox, text, { timeoutMs: 300 }))),
-    );
-    console.log(outcomes, performance.now() - begun, states);
-    const waiting = ['first', 'second'].map((text) => send(transport, mailbox, text, { timeoutMs: 20_000 }));
-    await alarm.clear();
-    await Promise.all(waiting);
+    await waitFor('the alarm', async () => {
+      if (blocked.status.state !== 'blocked')
+        await send(blocked, newMailbox(), 'poke', { timeoutMs: 200 }).catch(() => undefined);
+      return blocked.status.state === 'blocked';
+    });
+    const texts = Array.from({ length: 50 }, (_, index) => `m${index}`);
+    await Promise.all(texts.map((text) => send(transport, mailbox, text)));
     const arrived = await listen(transport, mailbox);
-    await send(transport, mailbox, 'fence');
-    await waitFor('the last', () => arrived.includes('fence'));
-    console.log(arrived, states);
+    await alarm.clear();
+    await send(transport, mailbox, 'after');
+    await waitFor('the last', () => arrived.includes('after'));
+    expect(arrived).to.deep.equal(['before', ...texts, 'after']);
+    expect(transport.status).to.include({ state: 'connected', generation: 1 });
   });
 });
+
+/** Resolves when the consumer of a queue that was deleted receives again. */
+async function deleteUnderConsumer(transport: Transport, api: ManagementApi, vhost: string): Promise<void> {
+  const mailbox = newMailbox();
+  const texts = await listen(transport, mailbox);
+  await send(transport, mailbox, 'before');
+  await waitFor('the first', () => texts.length === 1);
+  await api.deleteQueue(mailbox.name, vhost);
+  await waitFor('the consumer', async () => {
+    await send(transport, mailbox, 'after', { timeoutMs: 1_000 });
+    return texts.includes('after');
+  });
+  await api.deleteQueue(mailbox.name, vhost);
+}

@@ -29,7 +29,13 @@ describe('confirmed messages', function () {
       it(`${messages} on ${protocol} outlast two restarts of the broker and ${kills} lost connections: ${TITLE}`, async () => {
         const restart = (): Promise<void> => broker.restart();
         const url = (port: number): string => urlOf(broker, { port });
-        const name = await confirmThroughLosses(`through restarts, ${protocol}`, { broker, url, messages, kills, restart });
+        const name = await confirmThroughLosses(`through restarts, ${protocol}`, {
+          broker,
+          url,
+          messages,
+          kills,
+          restart,
+        });
         await broker.api.deleteQueue(name);
       });
   });

@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
+import { serveBroker } from '@posthorn/amqp1';
 import { expect } from 'chai';
+import { HeldCount } from '../src/amqp1-held.ts';
 import { NodePeer } from '../src/node-peer.ts';
 import { rabbitUrl } from '../src/rabbit.ts';
 import { needRabbit } from '../src/rabbit-lab.ts';
@@ -49,6 +51,28 @@ describe('what is left behind', () => {
   });
 
   const [calls, reconnects] = [times(10_000, 100_000), times(50, 500)];
+  it(`immunity 15: nothing, on posthorn broker, by ${reconnects} reconnects and ${calls} calls`, async function () {
+    this.timeout(SOAKING ? 600_000 : 120_000);
+    await using broker = await serveBroker({ port: 0 });
+    await using proxy = await TcpProxy.open({ host: '127.0.0.1', port: broker.port });
+    const count = new HeldCount(proxy);
+    const url = `amqp1://127.0.0.1:${proxy.port}?reconnectMinMs=1&reconnectMaxMs=10`;
+    const probe = await NodePeer.start(PROBE, [url, `${calls}`, `${reconnects}`], ['--expose-gc'], (line) => {
+      if (line === 'cut me') proxy.reset();
+    });
+    const before = await look(probe, 'before');
+    const { held } = count;
+    expect(held).to.deep.equal(HELD_LINKS);
+    probe.tell('go');
+    const after = await look(probe, 'after');
+    expect(count.held).to.deep.equal(held);
+    expect(proxy.connections.now).to.equal(1);
+    probe.tell('end');
+    expect(await probe.wait()).to.equal('code 0');
+    expectNoLeak(before, after, reconnects);
+    figures('posthorn broker', { calls, reconnects, before, after, held });
+  });
+
   it(`immunity 15: nothing, on RabbitMQ, by ${reconnects} reconnects and ${calls} calls`, async function () {
     this.timeout(SOAKING ? 600_000 : 120_000);
     await using vhost = await openVhost(await needRabbit(this));
@@ -73,6 +97,9 @@ describe('what is left behind', () => {
     figures('RabbitMQ', { calls, reconnects, before, after });
   });
 });
+
+/** The server's three, the client's for replies, and one to send by, each on a session of its own. */
+const HELD_LINKS = { sessions: 5, links: 5 };
 
 /** The server's three queues and the client's for replies, each with a consumer on a channel; and two to publish on. */
 const HELD = { connections: 1, channels: 6, consumers: 4, queues: 4 };

@@ -17,7 +17,7 @@ import { answering, join, PARTS, type Part } from './parts.ts';
 import { slope } from './slope.ts';
 
 /** Of one process. */
-export type Cost = Holdings & {
+type Cost = Holdings & {
   readonly part: Part;
   /** The broker's processor time until it is connected and set up. */
   readonly setUpCpuUs: number;
@@ -29,19 +29,15 @@ export type Cost = Holdings & {
 
 /** Connections that are made at a time. */
 const AT_ONCE = 10;
+const IDLE_MS = 10_000;
 
 /** Grows a fleet to each of the sizes, and tells what one more process adds. */
-export async function costOf(
+async function costOf(
   part: Part,
-  {
-    url,
-    api,
-    sizes,
-    idleMs,
-  }: { readonly url: string; readonly api: string; readonly sizes: readonly number[]; readonly idleMs: number },
+  { url, api, sizes }: { readonly url: string; readonly api: string; readonly sizes: readonly number[] },
 ): Promise<Cost> {
   const node = new BrokerNode(placeOf(url).port, api);
-  await using answerer = await answering(url);
+  await using _answerer = await answering(url);
   const fleet: Transport[] = [];
   try {
     // Exchanges and shared queues are made once; they are no part of the next one's cost.
@@ -51,7 +47,7 @@ export async function costOf(
       steps.push({ size: fleet.length, holdings: await node.atRest(fleet.length + 1) });
     };
     await look();
-    const idle = { few: await idleCpu(node, idleMs), many: 0 };
+    const idle = { few: await idleCpu(node), many: 0 };
     let setUpCpuUs = 0;
     let clientCpuUs = 0;
     for (const size of sizes) {
@@ -65,7 +61,7 @@ export async function costOf(
       clientCpuUs += user + system;
       await look();
     }
-    idle.many = await idleCpu(node, idleMs);
+    idle.many = await idleCpu(node);
     const added = fleet.length - 1;
     const slopeOf = (key: keyof Holdings): number =>
       slope(steps.map(({ size, holdings }) => ({ x: size, y: holdings[key] })));
@@ -91,7 +87,7 @@ export async function costOf(
 }
 
 /** The broker's processor time for a connection that is taken, and closed before it says a word. */
-export async function acceptCpuUs(url: string, count: number): Promise<number> {
+async function acceptCpuUs(url: string, count: number): Promise<number> {
   const { host, port } = placeOf(url);
   const cpuUs = brokerCpu(host, port);
   const before = cpuUs?.() ?? Number.NaN;
@@ -100,31 +96,32 @@ export async function acceptCpuUs(url: string, count: number): Promise<number> {
       Array.from({ length: AT_ONCE }, async () => {
         const socket = createConnection({ host, port });
         await once(socket, 'connect');
-        // Its end is the broker's answer to that of ours: it has been there.
-        socket.end().resume();
-        await once(socket, 'close');
+        const closed = new Promise((resolve) => socket.once('close', resolve));
+        // It is closed when the broker answered our end, or cut it: the broker has been there.
+        socket
+          .on('error', () => undefined)
+          .end()
+          .resume();
+        await closed;
       }),
     );
   return ((cpuUs?.() ?? Number.NaN) - before) / count;
 }
 
-async function idleCpu(node: BrokerNode, ms: number): Promise<number> {
+async function idleCpu(node: BrokerNode): Promise<number> {
   const before = node.cpuUs();
-  await pause(ms);
-  return ((node.cpuUs() - before) / ms) * 1_000;
+  await pause(IDLE_MS);
+  return ((node.cpuUs() - before) / IDLE_MS) * 1_000;
 }
 
-async function main([url, api, sizes = '50,100,200', only = PARTS.join(',')]: readonly string[]): Promise<void> {
-  if (url === undefined || api === undefined) throw new Error('broker-cost <rabbit URL> <URL of the management API>');
-  console.log(JSON.stringify({ acceptCpuUs: rounded(await acceptCpuUs(url, 1_000), 0) }));
-  for (const part of PARTS.filter((one) => only.split(',').includes(one))) {
-    const cost = await costOf(part, { url, api, sizes: numbers('sizes', sizes), idleMs: 10_000 });
-    const line = Object.entries(cost).map(([key, value]) => [
-      key,
-      typeof value === 'number' ? rounded(value, 2) : value,
-    ]);
-    console.log(JSON.stringify(Object.fromEntries(line)));
-  }
+const [url, api, sizes = '50,100,200', only = PARTS.join(',')] = process.argv.slice(2);
+if (url === undefined || api === undefined) throw new Error('broker-cost <rabbit URL> <URL of the management API>');
+console.log(JSON.stringify({ acceptCpuUs: rounded(await acceptCpuUs(url, 1_000), 0) }));
+for (const part of PARTS.filter((one) => only.split(',').includes(one))) {
+  const cost = await costOf(part, { url, api, sizes: numbers('sizes', sizes) });
+  const cells = Object.entries(cost).map(([key, value]) => [
+    key,
+    typeof value === 'number' ? rounded(value, 2) : value,
+  ]);
+  console.log(JSON.stringify(Object.fromEntries(cells)));
 }
-
-if (import.meta.main ?? process.argv[1]?.includes('broker-cost')) await main(process.argv.slice(2));

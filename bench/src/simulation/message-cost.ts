@@ -42,6 +42,13 @@ for (const [kind, parts] of Object.entries(KINDS)) {
   const brokerCpuUs = rounded((cpuUs() - before) / MESSAGES, 1);
   const own = rounded(slice.cpuUs / MESSAGES, 1);
   console.log(
-    JSON.stringify({ kind, bytes: rounded(bytes, 0), frames: rounded(frames, 1), brokerCpuUs, cpuUs: own, rate: rounded(rateOf(slice), 0) }),
+    JSON.stringify({
+      kind,
+      bytes: rounded(bytes, 0),
+      frames: rounded(frames, 1),
+      brokerCpuUs,
+      cpuUs: own,
+      rate: rounded(rateOf(slice), 0),
+    }),
   );
 }

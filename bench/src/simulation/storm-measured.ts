@@ -1,14 +1,14 @@
 /**
  * A storm of real connections, to hold the simulation against: opens so many, waits until their broker was restarted (by
- * hand), and prints how they came back beside the same storm simulated.
+ * hand; of several in the URL, the first was killed), and prints how they came back beside the same storm simulated.
  *
  *     storm-measured <rabbit URL> [connections]
  */
 import { availableParallelism } from 'node:os';
-import { silent, type Transport } from '@posthorn/core';
+import { parseTransportUrl, silent, type Transport } from '@posthorn/core';
 import { connect } from 'posthorn';
 import { numbers } from '../numbers.ts';
-import { COSTS } from './measured.ts';
+import { MEASURED, TAKE_MS } from './measured.ts';
 import { posthorn } from './pauses.ts';
 import { simulate } from './storm.ts';
 
@@ -44,41 +44,46 @@ async function storm(url: string, size: number): Promise<Came> {
         }
       },
     });
-  while (transports.length < size) transports.push(...(await Promise.all(Array.from({ length: AT_ONCE }, open))));
-  console.log(`${size} connections are open: restart the broker`);
+  while (transports.length < size) {
+    const count = Math.min(AT_ONCE, size - transports.length);
+    transports.push(...(await Promise.all(Array.from({ length: count }, open))));
+  }
+  console.log(`${size} connections are open: restart the broker, or kill the first`);
   await complete;
   for (const transport of transports) await transport.close();
-  return { first: back[0] ?? 0, half: back[size / 2] ?? 0, all: back[size - 1] ?? 0, attemptsEach: attempts / size };
+  const [first = 0, half = 0, all = 0] = [1, Math.ceil(size / 2), size].map((nth) => back[nth - 1]);
+  return { first, half, all, attemptsEach: attempts / size };
 }
 
 const [url, count = '500'] = process.argv.slice(2);
 if (url === undefined) throw new Error('storm-measured <rabbit URL> [connections]');
 const [size = 0] = numbers('connections', count);
 const came = await storm(url, size);
-// Broker and clients share the cores of this machine.
-const { setUpCpuMs, clientCpuMs } = COSTS.connection;
+// All clients are in this one process, which begins one after the other, and needs a core for itself.
+const { setUpCpuMs, clientCpuMs } = MEASURED.connection;
+const { length: hosts } = parseTransportUrl(url).hosts;
 const simulated = simulate({
   processes: size,
-  hosts: 1,
+  hosts,
   order: 'same',
-  downMs: came.first,
-  noticeMs: 0,
+  downMs: hosts > 1 ? Number.POSITIVE_INFINITY : came.first,
+  noticeMs: size * clientCpuMs,
   pauses: posthorn(),
   connectTimeoutMs: 10_000,
   broker: {
-    cores: availableParallelism(),
-    acceptMs: COSTS.acceptCpuMs,
-    handshakeMs: setUpCpuMs - COSTS.acceptCpuMs + clientCpuMs,
+    cores: availableParallelism() - 1,
+    takeMs: TAKE_MS,
+    handshakeMs: setUpCpuMs,
     restoreMs: 0,
-    backlog: COSTS.backlog,
+    backlog: 128,
   },
   untilMs: 600_000,
   seed: 1,
 });
 const row = (name: string, half = 0, all = 0, attempts = 0): void =>
   console.log(
-    `${name}: the first after ${Math.round(came.first)} ms, half ${Math.round(half - came.first)} ms later, ` +
-      `all ${Math.round(all - came.first)} ms later, ${attempts.toFixed(1)} attempts each`,
+    `${name}: half after ${Math.round(half)} ms, all after ${Math.round(all)} ms, ${attempts.toFixed(1)} attempts each`,
   );
+console.log(`the first was back after ${Math.round(came.first)} ms`);
 row('measured', came.half, came.all, came.attemptsEach);
 row('simulated', simulated.halfBackMs, simulated.allBackMs, simulated.attemptsEach);

@@ -25,8 +25,8 @@ export interface Storm {
 /** What a broker does for a process that connects, in milliseconds of one core. */
 export interface BrokerModel {
   readonly cores: number;
-  /** To take the connection from the kernel; one at a time. */
-  readonly acceptMs: number;
+  /** To take a connection from the kernel: one at a time, however much else there is to do. */
+  readonly takeMs: number;
   /** Until it is open. */
   readonly handshakeMs: number;
   /** Then: queues, bindings and consumers. */
@@ -149,8 +149,8 @@ class Simulation {
     const next = host.backlog.shift();
     host.accepting = next !== undefined;
     if (next === undefined) return;
-    const { acceptMs, handshakeMs } = this.#storm.broker;
-    host.processor.start(this.#now, acceptMs, () => {
+    const { takeMs, handshakeMs } = this.#storm.broker;
+    this.#in(takeMs, () => {
       if (!next.call.abandoned) this.#run(host, next.call, handshakeMs, next.open);
       this.#accept(host);
     });

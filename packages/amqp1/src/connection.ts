@@ -11,7 +11,7 @@ import {
   type Status,
   type TransportUrl,
 } from '@posthorn/core';
-import { connectError, peerText } from './errors.ts';
+import { connectError, peerText, withoutConnection } from './errors.ts';
 import { asError, Link } from './link.ts';
 import type { Amqp1Settings, UserCredentials } from './options.ts';
 import { type Context, cut, dial, type Connection as RheaConnection, type Sasl } from './rhea.ts';
@@ -344,8 +344,7 @@ function userOf({ username, password }: Host): UserCredentials | undefined {
 
 /** rhea hands some events a context, and others the error itself. */
 function troubleOf(context: Context | Error | undefined): unknown {
-  if (context === undefined || context instanceof Error) return context;
-  return context.error;
+  return withoutConnection(context instanceof Error ? context : context?.error);
 }
 
 /** The promise, or the signal's reason. */

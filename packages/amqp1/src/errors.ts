@@ -21,6 +21,13 @@ export function isNotFound(error: unknown): boolean {
   return conditioned(error).condition === 'amqp:not-found';
 }
 
+/** rhea hangs its connection on its errors, with the credentials and all. What stays is what the peer said. */
+export function withoutConnection(error: unknown): unknown {
+  if (!(error instanceof Error) || !('connection' in error)) return error;
+  const { condition, description } = conditioned(error);
+  return Object.assign(new Error(error.message), { condition, description });
+}
+
 /** Why a connection could not be opened. The text names the host and never holds a secret. */
 export function connectError(error: unknown, host: string, user: string): MessagingError {
   if (error instanceof MessagingError) return error;
@@ -72,6 +79,8 @@ function reason(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
   if (/^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/.test(codeOf(error)))
     return 'the peer does not speak TLS: is this the port for amqp1://?';
+  if (codeOf(error) === 'ECONNRESET')
+    return `${peerText(error)}: the peer hung up without a word, as RabbitMQ 4 does where it has no such vhost`;
   return peerText(error);
 }
 

@@ -60,6 +60,11 @@ export class Inlet {
   static async open(link: Link, source: IntakeLink, options: InletOptions): Promise<Inlet> {
     const inlet = new Inlet(link, source, options);
     const { share, presettled } = options;
+    const onGone = (error: Error): void => {
+      options.onGone(error);
+      // It does not answer a drain any more.
+      inlet.#drained?.();
+    };
     const attached = await link.attach(
       (session) => {
         const receiver = openReceiver(session, {
@@ -73,7 +78,7 @@ export class Inlet {
         return receiver;
       },
       `attaching to ${source.source.address ?? 'a fresh address'}`,
-      { onGone: options.onGone, size: share * 2 },
+      { onGone, size: share * 2 },
     );
     inlet.#attached = attached;
     return inlet;

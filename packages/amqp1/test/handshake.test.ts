@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { inspect } from 'node:util';
 import { type Driver, parseTransportUrl, silent } from '@posthorn/core';
 import { expect } from 'chai';
 import rhea, { type EventContext } from 'rhea';
@@ -67,6 +68,13 @@ describe('connecting over AMQP 1.0', () => {
     expect((await failure(`amqp1://127.0.0.1:${peer.port}`))[0]).to.equal('CONNECTION');
   });
 
+  it('points to the vhost where the peer hangs up without a word, as RabbitMQ 4 does', async () => {
+    await using peer = await stranger((socket) => void socket.once('data', () => socket.resetAndDestroy()));
+    const [code, text] = await failure(`amqp1://127.0.0.1:${peer.port}/nowhere`);
+    expect(code).to.equal('CONNECTION');
+    expect(text).to.contain('/nowhere:').and.to.contain('no such vhost');
+  });
+
   it('goes on to the next host, and names each where none answers', async () => {
     await using bad = await stranger((socket) => socket.destroy());
     await using good = await ScriptedPeer.open();
@@ -101,10 +109,11 @@ describe('connecting over AMQP 1.0', () => {
       expect(asked).to.deep.equal([['us@er', 'right']]);
     });
 
-    it('fails with ACCESS, and without the password in the text, where it is refused', async () => {
-      const [code, text] = await failure(`amqp1://user:wrong@${url}`);
-      expect(code).to.equal('ACCESS');
-      expect(text).to.contain('user').and.to.not.contain('wrong');
+    it('fails with ACCESS, and without the password in it, where it is refused', async () => {
+      const error = await dial(`amqp1://user:wrong@${url}`).catch((thrown: Error) => thrown);
+      expect(error).to.have.property('code', 'ACCESS');
+      expect(error).to.have.property('message').that.contains('user');
+      expect(inspect(error, { depth: 10, showHidden: true })).to.not.contain('wrong');
     });
 
     it('asks for an empty password as for any other, instead of being anonymous', async () => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
 import { type Driver, type DriverContext, parseTransportUrl, type Status, silent } from '@posthorn/core';
-import rhea, { type Connection, type EventContext, type Receiver, type Sender } from 'rhea';
+import rhea, { type Connection, type EventContext, type Receiver, type Sender, type Session } from 'rhea';
 import { type Amqp1Options, amqp1 } from '../src/index.ts';
 
 /** What a peer says of itself, and how it answers. The defaults are a willing broker with credit for everything. */
@@ -10,6 +10,8 @@ export interface Script {
   readonly capabilities?: readonly string[];
   /** Options of rhea for the connections that are accepted. */
   readonly options?: object;
+  /** The driver began a session. */
+  readonly onSession?: (session: Session) => void;
   /** The driver attached to send: give credit, or refuse. */
   readonly onReceiver?: (receiver: Receiver, count: number) => void;
   readonly onMessage?: (context: EventContext) => void;
@@ -34,7 +36,7 @@ export class ScriptedPeer implements AsyncDisposable {
   }
 
   static async open(script: Script = {}): Promise<ScriptedPeer> {
-    const { product, capabilities, options, onReceiver, onMessage, onSender } = script;
+    const { product, capabilities, options, onSession, onReceiver, onMessage, onSender } = script;
     const container = rhea.create_container();
     const server = container.listen({
       port: 0,
@@ -50,6 +52,7 @@ export class ScriptedPeer implements AsyncDisposable {
     for (const event of ['error', 'disconnected', 'session_error', 'receiver_error', 'sender_error', 'protocol_error'])
       container.on(event, () => {});
     container.on('connection_open', ({ connection }: EventContext) => void peer.connections.push(connection));
+    container.on('session_open', ({ session }: EventContext) => void (session && onSession?.(session)));
     container.on('receiver_open', ({ receiver }: EventContext) => {
       if (receiver === undefined) return;
       peer.receivers.push(receiver);

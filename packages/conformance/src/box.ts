@@ -11,16 +11,22 @@ export interface BoxOptions extends SubscribeOptions {
 export class Box extends Log<Delivery> {
   #subscription: Subscription | undefined;
 
-  private constructor() {
+  private constructor(patienceMs?: number) {
     super(
       'deliveries',
       ({ message, redelivered }) => `"${textOf(message).slice(0, 40)}"${redelivered ? ' again' : ''}`,
+      patienceMs,
     );
   }
 
-  static async open(driver: Driver, from: readonly Source[], options: BoxOptions = {}): Promise<Box> {
+  static async open(
+    driver: Driver,
+    from: readonly Source[],
+    options: BoxOptions = {},
+    patienceMs?: number,
+  ): Promise<Box> {
     const { settle = 'accept', ...rest } = options;
-    const box = new Box();
+    const box = new Box(patienceMs);
     const receive = (delivery: Delivery): void => {
       box.add(delivery);
       if (settle !== 'hold') void delivery.settle(settle);

@@ -28,11 +28,14 @@ export interface Link {
 /** The tools of one case. What it opens is closed after the case. */
 export class Kit {
   readonly harness: Harness;
+  readonly #patienceMs: number | undefined;
   readonly #links: Link[] = [];
   readonly #deferred: (() => Promise<void>)[] = [];
 
-  constructor(harness: Harness) {
+  /** `patienceMs`: how long to wait for a delivery, where that is not the usual. */
+  constructor(harness: Harness, patienceMs?: number) {
     this.harness = harness;
+    this.#patienceMs = patienceMs;
   }
 
   async connect(): Promise<Link> {
@@ -61,7 +64,7 @@ export class Kit {
 
   /** Subscribes, and collects. */
   open(driver: Driver, from: Source | readonly Source[], options?: BoxOptions): Promise<Box> {
-    return Box.open(driver, isList(from) ? from : [from], options);
+    return Box.open(driver, isList(from) ? from : [from], options, this.#patienceMs);
   }
 
   /** Sends a text and waits until the broker has it: what is sent after it comes after it. */

@@ -5,11 +5,13 @@ export class Log<T> {
   readonly items: T[] = [];
   readonly #what: string;
   readonly #show: (item: T) => string;
+  readonly #patienceMs: number;
   readonly #waiting = new Set<() => void>();
 
-  constructor(what: string, show: (item: T) => string) {
+  constructor(what: string, show: (item: T) => string, patienceMs: number = PATIENCE_MS) {
     this.#what = what;
     this.#show = show;
+    this.#patienceMs = patienceMs;
   }
 
   add(item: T): void {
@@ -38,7 +40,7 @@ export class Log<T> {
   }
 
   /** Resolves as soon as the condition holds; rejects, with what came, when that takes too long. */
-  until(wanted: string, holds: (items: readonly T[]) => boolean, withinMs: number = PATIENCE_MS): Promise<void> {
+  until(wanted: string, holds: (items: readonly T[]) => boolean, withinMs: number = this.#patienceMs): Promise<void> {
     if (holds(this.items)) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const look = (): void => {

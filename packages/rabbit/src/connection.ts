@@ -14,6 +14,7 @@ import {
   type TransportUrl,
 } from '@posthorn/core';
 import { type Credentials, credentials, type Model, open } from './amqplib.ts';
+import { backOffMs } from './back-off.ts';
 import { connectError } from './errors.ts';
 import { asError, Link } from './link.ts';
 import type { RabbitSettings, UserCredentials } from './options.ts';
@@ -96,7 +97,7 @@ export class Connection {
           this.#host++;
         }
       }
-      const pauseMs = this.#backOff(attempt);
+      const pauseMs = backOffMs(attempt, this.#settings);
       if (performance.now() + pauseMs >= deadline) {
         throw new ConnectionError(`cannot connect to ${this.#url}: ${failures.map(messageOf).join('; ')}`, {
           cause: failures[0],
@@ -267,7 +268,7 @@ export class Connection {
   }
 
   #scheduleRetry(error: Error, attempt: number): void {
-    const retryInMs = this.#backOff(attempt);
+    const retryInMs = backOffMs(attempt, this.#settings);
     this.#tell({ state: 'disconnected', error, attempt, retryInMs });
     this.#retry = setTimeout(() => void this.#reconnect(attempt), retryInMs);
   }
@@ -284,13 +285,6 @@ export class Connection {
       if (attempt === 0) this.#context.logger.warn({ err: error }, 'cannot reconnect yet');
       this.#scheduleRetry(asError(error), attempt + 1);
     }
-  }
-
-  /** Exponential, with the jitter inside the cap, so that the capped ones do not come in step. */
-  #backOff(attempt: number): number {
-    const { reconnectMinMs, reconnectMaxMs } = this.#settings;
-    const top = Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(attempt, 20));
-    return Math.round(top * (0.5 + Math.random() / 2));
   }
 
   /**

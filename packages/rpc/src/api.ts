@@ -20,7 +20,22 @@ export type MethodName<Api> = {
 
 export type Args<Api, M extends keyof Api> = ArgsOf<Api[M]>;
 
-export type Result<Api, M extends keyof Api> = Api[M] extends (...args: never[]) => infer R ? Awaited<R> : never;
+type Returned<Api, M extends keyof Api> = Api[M] extends (...args: never[]) => infer R ? Awaited<R> : never;
+
+type Ended<R> = R extends AsyncGenerator<unknown, infer End, never> ? End : R;
+
+type Yielded<R> = unknown extends R ? unknown : R extends AsyncGenerator<infer Part, unknown, never> ? Part : never;
+
+export type Result<Api, M extends keyof Api> = Ended<Returned<Api, M>>;
+
+/**
+ * What a streaming method tells on its way, which is what it yields:
+ *
+ * ```ts
+ * interface ImagesApi { fetch(args: { image: string }): AsyncGenerator<{ percent: number }, { digest: string }> }
+ * ```
+ */
+export type Progress<Api, M extends keyof Api> = Yielded<Returned<Api, M>>;
 
 /** The arguments, which may be left out where the method takes none or only optional ones, and the options. */
 export type Rest<Api, M extends keyof Api, Options> =
@@ -41,5 +56,5 @@ export type Endpoints<Api> = {
     context: Context,
     args: Args<Api, M>,
     info: CallInfo,
-  ) => Result<Api, M> | Promise<Result<Api, M>>;
+  ) => Returned<Api, M> | Promise<Result<Api, M>>;
 };

@@ -7,10 +7,6 @@ import {
   checkVersion,
   compatible,
   compose,
-  type DeliveryProfile,
-  describe,
-  type Expectation,
-  type HeaderValue,
   type Invoke,
   type Layer,
   type Message,
@@ -18,18 +14,19 @@ import {
   newId,
   OverloadedError,
   profiles,
-  type SendOptions,
   type Serializer,
   type Target,
   TargetError,
   TimeoutError,
   type Transport,
-  type Unrouted,
 } from '@posthorn/core';
-import type { MethodName, Rest, Result, UntypedApi } from './api.ts';
-import type { RPCCodec } from './codec.ts';
-import { type ErrorRegistry, errorOf, VersionCapError } from './errors.ts';
+import type { Args, MethodName, Progress, Rest, Result, UntypedApi } from './api.ts';
+import { type ErrorRegistry, VersionCapError } from './errors.ts';
+import { boundsOf, type Gathered, type GatherOptions, PendingGather } from './gather.ts';
 import { nativeCodec } from './native-codec.ts';
+import type { OutgoingCall, Pending, Shared } from './outgoing.ts';
+import { PendingCall } from './pending-call.ts';
+import { type CallStream, checkWindow, ProgressReader } from './progress-reader.ts';
 import { RateLimit } from './rate-limit.ts';
 import { scopeOf } from './scope.ts';
 
@@ -38,6 +35,11 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** Gives up; the call rejects with the signal's reason, and the server's method is told. */
   readonly signal?: AbortSignal;
+}
+
+export interface StreamOptions extends CallOptions {
+  /** How much progress may wait to be read, before the producer is held back. Default 16. */
+  readonly window?: number;
 }
 
 /** What `prepare` can override. */
@@ -60,33 +62,13 @@ export interface RPCClientOptions extends Omit<ClientOverrides, keyof Target> {
   readonly layers?: readonly Layer<OutgoingCall>[];
 }
 
-/** A call on its way out, as layers see it. `headers` travel beside the context; a layer may add to them. */
-export interface OutgoingCall {
-  readonly kind: 'call' | 'cast';
-  readonly target: Target;
-  readonly method: string;
-  readonly args: unknown;
-  readonly context: Context;
-  readonly headers: Record<string, HeaderValue>;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
-}
-
-/** What the copies that `prepare` makes share. */
-interface Shared {
-  readonly transport: Transport;
-  readonly codec: RPCCodec;
-  readonly profile: DeliveryProfile;
-  readonly serializer: Serializer;
-  readonly errors: ErrorRegistry;
-  readonly layers: readonly Layer<OutgoingCall>[];
-  readonly cancels: RateLimit;
-}
-
 const DEFAULT_TIMEOUT_MS = 60_000;
 const CANCELS_PER_SECOND = 100;
+const ONE_ANSWER = 'a call has one answer: fanout is for casts, and gather collects the answers of all';
 /** Calls that wait for a connection, at most. */
 const MOST_WAITING = 10_000;
+
+type GatherArgs<Api, M extends keyof Api> = Args<Api, M> extends void ? Record<string, never> : Args<Api, M>;
 
 /** Calls methods of servers. Holds nothing that needs closing. */
 export class RPCClient<Api = UntypedApi> {
@@ -133,6 +115,52 @@ export class RPCClient<Api = UntypedApi> {
     return ignorable(this.#send('call', context, method, args, options) as Promise<Result<Api, M>>);
   }
 
+  /**
+   * Calls a method that tells of its progress, an async generator: what it yields is iterated, what it returns is the
+   * result.
+   *
+   * ```ts
+   * const fetching = images.stream({}, 'fetch', { image });
+   * for await (const { percent } of fetching) console.log(`${percent} %`);
+   * const { digest } = await fetching.result;
+   * ```
+   *
+   * Progress that waits to be read holds the method back: who wants the result alone uses `call`, which lets it run.
+   * Leaving the loop, an abort and the deadline abort the method's signal and end its generator. `timeoutMs` spans the whole.
+   * The oslo wire has no streams: `UNSUPPORTED`.
+   */
+  stream<M extends MethodName<Api>>(
+    context: Context,
+    method: M,
+    ...[args, options]: Rest<Api, M, StreamOptions>
+  ): CallStream<Progress<Api, M>, Result<Api, M>> {
+    const { transport, codec } = this.#shared;
+    const progress = new ProgressReader(`stream ${method}`, transport, codec.control, options?.window);
+    const signal = options?.signal === undefined ? progress.left : AbortSignal.any([options.signal, progress.left]);
+    const result = this.#stream(context, method, args, { ...options, signal }, progress);
+    return progress.follow(ignorable(result), options?.signal) as CallStream<Progress<Api, M>, Result<Api, M>>;
+  }
+
+  /**
+   * Calls a method of every server of the topic, and collects what they reply: the results and the failures, each with
+   * the server's name, in the order in which they came.
+   *
+   * Resolves at `max` replies, else when `timeoutMs` is over with those that came; nobody knows how many servers there are.
+   * The oslo wire cannot say who replied: `UNSUPPORTED`.
+   *
+   * @throws {TooFewRepliesError} (`TIMEOUT`) fewer than `min` came
+   * @throws {MessagingError} `UNROUTABLE` nobody serves the topic, unless `min` is 0; and what a call rejects with before a
+   * reply
+   */
+  gather<M extends MethodName<Api>>(
+    context: Context,
+    method: M,
+    args: GatherArgs<Api, M>,
+    options: GatherOptions,
+  ): Promise<readonly Gathered<Result<Api, M>>[]> {
+    return ignorable(this.#gather(context, method, args, options) as Promise<readonly Gathered<Result<Api, M>>[]>);
+  }
+
   /** Sends a request whose result nobody waits for. Resolves when the broker has taken it. */
   cast<M extends MethodName<Api>>(
     context: Context,
@@ -156,11 +184,38 @@ export class RPCClient<Api = UntypedApi> {
     options?: CallOptions,
   ): Promise<unknown> {
     try {
-      if (kind === 'call' && this.#settings.fanout) throw new TargetError('a call has one answer: fanout is for casts');
+      if (kind === 'call' && this.#settings.fanout) throw new TargetError(ONE_ANSWER);
       return this.#invoke(this.#outgoing(kind, context, method, args, options));
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  async #stream(
+    context: Context,
+    method: string,
+    args: unknown,
+    options: StreamOptions,
+    progress: ProgressReader,
+  ): Promise<unknown> {
+    const { transport, codec } = this.#shared;
+    if (codec.control === undefined)
+      throw new MessagingError('UNSUPPORTED', `the ${transport.wire.name} wire has no streams: use call`);
+    checkWindow(progress.window);
+    if (this.#settings.fanout) throw new TargetError(ONE_ANSWER);
+    return this.#invoke({ ...this.#outgoing('stream', context, method, args, options), progress });
+  }
+
+  async #gather(context: Context, method: string, args: unknown, options: GatherOptions): Promise<unknown> {
+    const { transport, codec } = this.#shared;
+    if (!codec.namesServers)
+      throw new MessagingError(
+        'UNSUPPORTED',
+        `the ${transport.wire.name} wire does not tell who replied, so that nothing can be gathered`,
+      );
+    const gather = boundsOf(options);
+    const target = { ...this.#settings, fanout: true };
+    return this.#invoke({ ...this.#outgoing('gather', context, method, args, options), target, gather });
   }
 
   #outgoing(
@@ -177,7 +232,7 @@ export class RPCClient<Api = UntypedApi> {
     if (!((options.timeoutMs ?? 1) <= 0)) checkDuration('timeoutMs', options.timeoutMs);
     const wanted = options.timeoutMs ?? this.#settings.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     // A cast is not bound to the call that it is made in: nobody waits for it.
-    const end = kind === 'call' ? scope?.deadline : undefined;
+    const end = kind === 'cast' ? undefined : scope?.deadline;
     const left = end === undefined ? wanted : Math.min(wanted, end - performance.now());
     return {
       kind,
@@ -187,7 +242,7 @@ export class RPCClient<Api = UntypedApi> {
       context,
       headers: {},
       timeoutMs: left,
-      signal: joined(options.signal, kind === 'call' ? scope?.signal : undefined),
+      signal: joined(options.signal, kind === 'cast' ? undefined : scope?.signal),
     };
   }
 
@@ -201,9 +256,13 @@ export class RPCClient<Api = UntypedApi> {
   }
 
   #call(call: OutgoingCall): Promise<unknown> {
-    const { transport } = this.#shared;
-    const { inbox } = transport;
-    const pending = new PendingCall(call, this.#addressOf(call.target), this.#shared);
+    const to = this.#addressOf(call.target);
+    const { gather } = call;
+    const pending: Pending =
+      gather === undefined
+        ? new PendingCall(call, to, this.#shared)
+        : new PendingGather(call, gather, to, this.#shared);
+    const { inbox } = this.#shared.transport;
     if (call.timeoutMs <= 0) throw new TimeoutError(pending.what, 0);
     if (inbox.name === undefined && inbox.size >= MOST_WAITING) {
       throw new OverloadedError(`${pending.what}: ${inbox.size} calls wait for the connection already`);
@@ -211,7 +270,7 @@ export class RPCClient<Api = UntypedApi> {
     // Registered before anything is written: no reply can come too early.
     pending.id = inbox.expect(pending);
     const { monitorMs } = this.#settings;
-    if (monitorMs !== undefined) pending.watch(Math.max(monitorMs, this.#shared.codec.leastMonitorMs ?? 0));
+    if (monitorMs !== undefined) pending.watch?.(Math.max(monitorMs, this.#shared.codec.leastMonitorMs ?? 0));
     try {
       if (inbox.name !== undefined) this.#write(pending, inbox.name);
       else this.#writeOnceOpen(pending);
@@ -221,7 +280,7 @@ export class RPCClient<Api = UntypedApi> {
     return pending.result;
   }
 
-  #writeOnceOpen(pending: PendingCall): void {
+  #writeOnceOpen(pending: Pending): void {
     const { inbox } = this.#shared.transport;
     const started = performance.now();
     inbox
@@ -233,7 +292,7 @@ export class RPCClient<Api = UntypedApi> {
       .catch((error: unknown) => inbox.fail(pending.id, error));
   }
 
-  #write(pending: PendingCall, replyTo: string): void {
+  #write(pending: Pending, replyTo: string): void {
     const { transport } = this.#shared;
     const { call, to, id } = pending;
     if (!transport.inbox.has(id)) return;
@@ -243,10 +302,10 @@ export class RPCClient<Api = UntypedApi> {
   }
 
   async #cast(call: OutgoingCall): Promise<void> {
-    const { transport } = this.#shared;
+    const { transport, codec } = this.#shared;
     const to = this.#addressOf(call.target);
     const { timeoutMs, signal } = call;
-    const profile = call.target.fanout ? profiles.fanout : profiles.cast;
+    const profile = { ...(call.target.fanout ? profiles.fanout : profiles.cast), ...codec.profiles?.cast };
     const unrouted = this.#settings.unrouted ?? profile.unrouted;
     await transport.send(to, this.#encode(call, newId()), {
       ...profile,
@@ -258,7 +317,7 @@ export class RPCClient<Api = UntypedApi> {
 
   #encode(call: OutgoingCall, id: string, replyTo?: string, timeoutMs?: number): Message {
     const { codec, serializer } = this.#shared;
-    const { method, target, headers } = call;
+    const { method, target, headers, progress, gather } = call;
     const context = serializer.serializeContext?.(call.context) ?? call.context;
     return codec.encodeRequest({
       id,
@@ -270,7 +329,9 @@ export class RPCClient<Api = UntypedApi> {
       headers,
       replyTo,
       timeoutMs,
-      monitorMs: replyTo === undefined ? undefined : this.#settings.monitorMs,
+      monitorMs: replyTo === undefined || gather !== undefined ? undefined : this.#settings.monitorMs,
+      window: progress?.window,
+      gather: gather !== undefined,
     });
   }
 
@@ -279,114 +340,6 @@ export class RPCClient<Api = UntypedApi> {
     if (target !== this.#settings) return addressOf(target, this.#shared.transport.wire.exchange);
     this.#to ??= addressOf(target, this.#shared.transport.wire.exchange);
     return this.#to;
-  }
-}
-
-/**
- * A call that waits for its reply: what the inbox expects, and at the same time the options that its request is sent
- * with. One object does, where several would be felt in every call.
- */
-class PendingCall implements Expectation, SendOptions {
-  readonly call: OutgoingCall;
-  readonly to: Address;
-  readonly result: Promise<unknown>;
-  /** Set by the inbox. */
-  id = '';
-  /** What is left of the call's when the request is written. */
-  timeoutMs: number;
-  readonly confirm: boolean;
-  readonly unrouted: Unrouted;
-  readonly persistent: boolean;
-  readonly signal?: AbortSignal;
-  readonly #shared: Shared;
-  #written = false;
-  #partial: unknown;
-  /** Ends the call when the server has gone silent. */
-  #silence: NodeJS.Timeout | undefined;
-  #resolve: (value: unknown) => void = () => {};
-  #reject: (reason: unknown) => void = () => {};
-
-  constructor(call: OutgoingCall, to: Address, shared: Shared) {
-    const { confirm, unrouted, persistent } = shared.profile;
-    this.call = call;
-    this.to = to;
-    this.timeoutMs = call.timeoutMs;
-    this.confirm = confirm;
-    this.unrouted = unrouted;
-    this.persistent = persistent;
-    if (call.signal !== undefined) this.signal = call.signal;
-    this.#shared = shared;
-    this.result = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-  }
-
-  get what(): string {
-    return `call ${this.call.method} to ${describe(this.to)}`;
-  }
-
-  timeoutError(): Error {
-    return new TimeoutError(this.what, this.call.timeoutMs);
-  }
-
-  isWritten(): boolean {
-    return this.#written;
-  }
-
-  beforeWrite(): boolean {
-    this.#written = this.#shared.transport.inbox.has(this.id);
-    return this.#written;
-  }
-
-  answer(message: Message): boolean {
-    const { codec, errors, serializer } = this.#shared;
-    const reply = codec.decodeReply(message);
-    switch (reply.kind) {
-      case 'partial':
-        this.#partial = reply.value;
-        this.#silence?.refresh();
-        return false;
-      case 'heartbeat':
-        this.#silence?.refresh();
-        return false;
-      case 'failure':
-        throw errorOf(reply.failure, errors);
-      case 'result': {
-        const value = reply.value ?? this.#partial ?? reply.value;
-        const { context } = this.call;
-        this.#resolve(
-          serializer.deserializeEntity === undefined ? value : serializer.deserializeEntity(context, value),
-        );
-        clearTimeout(this.#silence);
-        return true;
-      }
-    }
-  }
-
-  fail(reason: unknown): void {
-    clearTimeout(this.#silence);
-    this.#reject(reason);
-    const isGivenUp = this.signal?.aborted || (reason instanceof MessagingError && reason.code === 'TIMEOUT');
-    if (this.#written && isGivenUp) this.#cancel();
-  }
-
-  readonly giveUp = (reason: unknown): void => this.#shared.transport.inbox.fail(this.id, reason);
-
-  watch(silenceMs: number): void {
-    const silent = (): void => this.giveUp(new TimeoutError(`${this.what}: no sign of life, and`, silenceMs));
-    this.#silence = setTimeout(silent, silenceMs);
-  }
-
-  /** Tells the servers that nobody waits any more. Best effort: the deadline ends the work anyway. */
-  #cancel(): void {
-    const { transport, codec, cancels } = this.#shared;
-    const { to, id } = this;
-    if (codec.encodeCancel === undefined || !('topic' in to) || !cancels.take()) return;
-    const { exchange, topic } = to;
-    transport
-      .send({ kind: 'multicast', exchange, topic }, codec.encodeCancel(id), profiles.cancel)
-      .catch((error: unknown) => transport.logger.debug({ err: error, id }, 'could not send a cancel'));
   }
 }
 

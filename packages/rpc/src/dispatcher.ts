@@ -1,6 +1,7 @@
 import { ConfigError, type Context, checkVersion, compatible, type HeaderValue } from '@posthorn/core';
 import { isExpected, isExposed } from './access.ts';
 import { NoSuchMethodError, UnsupportedVersionError } from './errors.ts';
+import { dropProgress, follow, isSteps } from './steps.ts';
 
 /** What a method is told about its call, as its third argument. */
 export interface CallInfo {
@@ -23,7 +24,10 @@ export interface EndpointTarget {
   readonly legacyNamespaces?: readonly (string | null)[];
 }
 
-/** A class instance or a plain object; its methods take `(context, args, info)`. */
+/**
+ * A class instance or a plain object; its methods take `(context, args, info)`. A method that tells of its progress is an
+ * async generator: it yields progress, and returns the result.
+ */
 export type Endpoint = object;
 
 /** `public`: every method but `_private` ones. `explicit`: only what `expose` marked. */
@@ -37,6 +41,9 @@ export interface Dispatched {
   readonly context: Context;
   readonly info: CallInfo;
 }
+
+/** Takes what a streaming method yields. The method goes on when it resolves, and is ended when it rejects. */
+export type TakeProgress = (value: unknown, call: Dispatched) => Promise<void>;
 
 type Method = (context: Context, args: unknown, info: CallInfo) => unknown;
 
@@ -56,15 +63,18 @@ const DEFAULT_VERSION = '1.0';
  */
 export class Dispatcher {
   readonly #routes: readonly Route[];
+  readonly #take: TakeProgress;
 
-  constructor(endpoints: readonly Endpoint[], access: Access = 'public') {
+  constructor(endpoints: readonly Endpoint[], access: Access = 'public', take: TakeProgress = dropProgress) {
+    this.#take = take;
     this.#routes = endpoints.map((endpoint, index) => routeOf(endpoint, index, access));
   }
 
   /** @throws {NoSuchMethodError | UnsupportedVersionError} and whatever the method throws */
   async invoke(call: Dispatched): Promise<unknown> {
     const { endpoint, method } = this.#find(call);
-    return method.call(endpoint, call.context, call.args, call.info);
+    const returned = method.call(endpoint, call.context, call.args, call.info);
+    return isSteps(returned) ? follow(returned, call.info.signal, (value) => this.#take(value, call)) : returned;
   }
 
   /** Whether the method of that call declared the error as expected. */

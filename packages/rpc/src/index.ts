@@ -1,13 +1,23 @@
 export { expected, expose } from './access.ts';
-export type { Args, Endpoints, MethodName, Result, UntypedApi } from './api.ts';
+export type { Args, Endpoints, MethodName, Progress, Result, UntypedApi } from './api.ts';
 export {
   type CallOptions,
   type ClientOverrides,
-  type OutgoingCall,
   RPCClient,
   type RPCClientOptions,
+  type StreamOptions,
 } from './client.ts';
-export type { Failure, Incoming, Reply, Request, RPCCodec } from './codec.ts';
+export type {
+  Control,
+  ControlCodec,
+  Failure,
+  Incoming,
+  Part,
+  Producer,
+  Reply,
+  Request,
+  RPCCodec,
+} from './codec.ts';
 export {
   type Access,
   type CallInfo,
@@ -15,6 +25,7 @@ export {
   Dispatcher,
   type Endpoint,
   type EndpointTarget,
+  type TakeProgress,
 } from './dispatcher.ts';
 export {
   type ErrorClass,
@@ -26,6 +37,9 @@ export {
   UnsupportedVersionError,
   VersionCapError,
 } from './errors.ts';
+export { type Gathered, type GatherOptions, TooFewRepliesError } from './gather.ts';
 export { nativeCodec } from './native-codec.ts';
+export type { GatherBounds, OutgoingCall, ProgressSink } from './outgoing.ts';
 export { BaseEndpoint, PING_METHOD, type WaitOptions, waitUntilReady } from './ping.ts';
+export type { CallStream } from './progress-reader.ts';
 export { type IncomingCall, RPCServer, type RPCServerOptions } from './server.ts';

@@ -1,5 +1,4 @@
 import {
-  BINARY,
   type ContentCodec,
   type Context,
   type HeaderValue,
@@ -8,7 +7,8 @@ import {
   MessagingError,
   messageOf,
 } from '@posthorn/core';
-import type { Failure, Incoming, Reply, Request, RPCCodec } from './codec.ts';
+import type { Control, Failure, Incoming, Part, Reply, Request, RPCCodec } from './codec.ts';
+import { type Draft, decodeContent, encodeContent } from './native-content.ts';
 
 /** Headers of ours; what else a request carries is the application's (`Request.headers`). */
 const METHOD = 'ph-method';
@@ -18,16 +18,23 @@ const CONTEXT = 'ph-context';
 const MONITOR = 'ph-monitor-ms';
 const CANCEL = 'ph-cancel';
 const STATUS = 'ph-status';
+const WINDOW = 'ph-window';
+const GATHER = 'ph-gather';
+const SERVER = 'ph-server';
+const PART = 'ph-part';
+const PARTS = 'ph-parts';
+const CREDIT = 'ph-credit';
 const OURS = /^ph-/;
 
 const NO_BYTES = new Uint8Array(0);
-
-/** A message in the making. Filled field by field: spreading optional parts into a literal costs more than all else. */
-type Draft = { -readonly [Field in keyof Message]: Message[Field] };
+const NO_HEADERS: Readonly<Record<string, HeaderValue>> = {};
 
 /**
  * The native wire: message-id is the request's id, correlation-id repeats it in replies, reply-to and ttl are the
  * standard properties, the method and its like are headers, and the body is the arguments or the result alone.
+ *
+ * A part of progress is a reply that can be answered itself: its message-id is the stream's id on the server, which what
+ * the reader tells the producer has as its correlation-id.
  */
 export function nativeCodec(contents: readonly ContentCodec[]): RPCCodec {
   return {
@@ -36,6 +43,11 @@ export function nativeCodec(contents: readonly ContentCodec[]): RPCCodec {
     encodeReply: (request, reply) => encodeReply(contents, request, reply),
     decodeReply: (message) => decodeReply(contents, message),
     encodeCancel: (id) => ({ body: NO_BYTES, headers: { [CANCEL]: id } }),
+    control: {
+      encode: ({ id }, control) => ({ body: NO_BYTES, correlationId: id, headers: controlHeaders(id, control) }),
+      decode: decodeControl,
+    },
+    namesServers: true,
   };
 }
 
@@ -44,6 +56,8 @@ function encodeRequest(contents: readonly ContentCodec[], request: Request): Mes
   if (request.namespace !== undefined) headers[NAMESPACE] = request.namespace;
   if (typeof request.version === 'string') headers[VERSION] = request.version;
   if (request.monitorMs !== undefined) headers[MONITOR] = request.monitorMs;
+  if (request.window !== undefined) headers[WINDOW] = request.window;
+  if (request.gather) headers[GATHER] = true;
   for (const _ in request.context) {
     headers[CONTEXT] = encodeContext(request.context);
     break;
@@ -69,7 +83,8 @@ function decodeRequest(contents: readonly ContentCodec[], message: Message): Inc
   } catch (error) {
     const problem = error instanceof MessagingError ? error : new MalformedError(messageOf(error));
     const { messageId: id = '', replyTo, ttlMs: timeoutMs, contentType } = message;
-    const request = { id, replyTo, timeoutMs, contentType, method: '', args: {}, context: {}, problem };
+    const gather = headers[GATHER] === true;
+    const request = { id, replyTo, timeoutMs, contentType, gather, method: '', args: {}, context: {}, problem };
     return { kind: 'request', request };
   }
 }
@@ -90,6 +105,7 @@ function readRequest(
   if (monitorMs !== undefined && !(typeof monitorMs === 'number' && monitorMs > 0)) {
     throw new MalformedError(`the header ${MONITOR} is not a number above 0`);
   }
+  const window = count(headers, WINDOW);
   const context = text(headers, CONTEXT);
   return {
     id: message.messageId,
@@ -101,6 +117,8 @@ function readRequest(
     replyTo: message.replyTo,
     timeoutMs: message.ttlMs,
     monitorMs,
+    window,
+    gather: headers[GATHER] === true,
     headers: foreign(headers),
     contentType: message.contentType,
   };
@@ -109,8 +127,31 @@ function readRequest(
 function encodeReply(contents: readonly ContentCodec[], request: Request, reply: Reply): Message {
   const message = encodeReplyContent(contents, request.contentType, reply);
   message.correlationId = request.id;
-  if (reply.kind === 'heartbeat' || reply.kind === 'failure') message.headers = { [STATUS]: reply.kind };
+  const headers = replyHeaders(reply);
+  if (headers !== undefined) message.headers = headers;
+  if (reply.kind === 'progress') {
+    message.messageId = reply.producer.id;
+    message.replyTo = reply.producer.replyTo;
+  }
   return message;
+}
+
+function replyHeaders(reply: Reply): Record<string, HeaderValue> | undefined {
+  switch (reply.kind) {
+    case 'heartbeat':
+      return { [STATUS]: 'heartbeat' };
+    case 'progress':
+      return { [STATUS]: 'progress', [PART]: reply.part };
+    case 'failure':
+      return { [STATUS]: 'failure', ...(reply.server !== undefined && { [SERVER]: reply.server }) };
+    case 'result': {
+      const { parts, server } = reply;
+      if (parts === undefined && server === undefined) return undefined;
+      return { ...(parts !== undefined && { [PARTS]: parts }), ...(server !== undefined && { [SERVER]: server }) };
+    }
+    case 'partial':
+      return undefined;
+  }
 }
 
 function encodeReplyContent(contents: readonly ContentCodec[], wanted: string | undefined, reply: Reply): Draft {
@@ -120,18 +161,48 @@ function encodeReplyContent(contents: readonly ContentCodec[], wanted: string | 
     case 'result':
     case 'partial':
       return encodeContent(contents, wanted, reply.value, 'the result');
+    case 'progress':
+      return encodeContent(contents, wanted, reply.value, 'the progress');
     case 'failure':
       return encodeContent(contents, wanted, reply.failure, 'the failure');
   }
 }
 
 function decodeReply(contents: readonly ContentCodec[], message: Message): Reply {
-  const status = message.headers?.[STATUS];
+  const { headers = NO_HEADERS } = message;
+  const status = headers[STATUS];
   if (status === 'heartbeat') return { kind: 'heartbeat' };
   const value = decodeContent(contents, message, 'the reply');
-  if (status === undefined) return { kind: 'result', value };
-  if (status !== 'failure') throw new MalformedError(`a reply of unknown status ${status}`);
-  return { kind: 'failure', failure: asFailure(value) };
+  if (status === 'progress') return asPart(value, message, headers);
+  const server = text(headers, SERVER);
+  if (status === 'failure')
+    return { kind: 'failure', failure: asFailure(value), ...(server !== undefined && { server }) };
+  if (status !== undefined) throw new MalformedError(`a reply of unknown status ${status}`);
+  const parts = count(headers, PARTS);
+  if (parts === undefined && server === undefined) return { kind: 'result', value };
+  return { kind: 'result', value, ...(parts !== undefined && { parts }), ...(server !== undefined && { server }) };
+}
+
+function asPart(
+  value: unknown,
+  { messageId: id, replyTo }: Message,
+  headers: Readonly<Record<string, HeaderValue>>,
+): Part {
+  const part = count(headers, PART);
+  if (id === undefined || replyTo === undefined || part === undefined)
+    throw new MalformedError(`progress without a message id, a reply address or the header ${PART}`);
+  return { kind: 'progress', value, part, producer: { id, replyTo } };
+}
+
+function controlHeaders(id: string, control: Control): Record<string, HeaderValue> {
+  return control.kind === 'cancel' ? { [CANCEL]: id } : { [CREDIT]: control.granted };
+}
+
+function decodeControl({ headers = NO_HEADERS }: Message): Control {
+  if (headers[CANCEL] !== undefined) return { kind: 'cancel' };
+  const granted = count(headers, CREDIT);
+  if (granted === undefined) throw new MalformedError('an answer to progress that is neither credit nor a cancel');
+  return { kind: 'credit', granted };
 }
 
 /** Reads a failure from another process, which may send anything. */
@@ -144,34 +215,6 @@ function asFailure(value: unknown): Failure {
     trace: Array.isArray(trace) ? trace.map(String) : [],
     ...(typeof kwargs === 'object' && kwargs !== null && { kwargs: { ...kwargs } }),
   };
-}
-
-function encodeContent(
-  contents: readonly ContentCodec[],
-  wanted: string | undefined,
-  value: unknown,
-  what: string,
-): Draft {
-  if (value instanceof Uint8Array) return { body: value, contentType: BINARY };
-  const codec = contents.find(({ contentType }) => contentType === wanted) ?? contents[0];
-  if (codec === undefined) throw new MalformedError('no content codec');
-  try {
-    return { body: codec.encode(value), contentType: codec.contentType };
-  } catch (error) {
-    throw new MalformedError(`${what}: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-function decodeContent(contents: readonly ContentCodec[], { body, contentType }: Message, what: string): unknown {
-  // The body shares memory with the connection's read buffer: what is kept must be a copy.
-  if (contentType === BINARY) return Uint8Array.prototype.slice.call(body);
-  const codec = contents.find((one) => one.contentType === contentType);
-  if (codec === undefined) throw new MalformedError(`${what} are of the unknown content type ${contentType}`);
-  try {
-    return codec.decode(body);
-  } catch (error) {
-    throw new MalformedError(`${what} are not ${contentType}: ${messageOf(error)}`, { cause: error });
-  }
 }
 
 function encodeContext(context: Context): string {
@@ -196,6 +239,12 @@ function text(headers: Readonly<Record<string, HeaderValue>>, name: string): str
   const value = headers[name];
   if (value === undefined || typeof value === 'string') return value;
   throw new MalformedError(`the header ${name} is not a string`);
+}
+
+function count(headers: Readonly<Record<string, HeaderValue>>, name: string): number | undefined {
+  const value = headers[name];
+  if (value === undefined || (typeof value === 'number' && Number.isSafeInteger(value) && value > 0)) return value;
+  throw new MalformedError(`the header ${name} is not a whole number above 0`);
 }
 
 function foreign(headers: Readonly<Record<string, HeaderValue>>): Record<string, HeaderValue> | undefined {

@@ -9,7 +9,6 @@ import {
   type Delivery,
   describe,
   type Executor,
-  type HeaderValue,
   type Invoke,
   type Job,
   type Lane,
@@ -23,16 +22,18 @@ import {
   type Source,
   type Target,
   TargetError,
-  TimeoutError,
   type Transport,
 } from '@posthorn/core';
 import type { Reply, Request, RPCCodec } from './codec.ts';
-import { type Access, type CallInfo, type Dispatched, Dispatcher, type Endpoint } from './dispatcher.ts';
+import { type Access, type Dispatched, Dispatcher, type Endpoint } from './dispatcher.ts';
 import { type ErrorRegistry, failureOf, NoSuchMethodError, UnsupportedVersionError } from './errors.ts';
+import { Info } from './info.ts';
 import { nativeCodec } from './native-codec.ts';
 import { PingEndpoint } from './ping.ts';
+import { ProgressWriter } from './progress-writer.ts';
 import { Remembered } from './remembered.ts';
 import { enterScope } from './scope.ts';
+import { dropProgress } from './steps.ts';
 
 export interface RPCServerOptions {
   /** Topic and server are required: the server answers for the topic, for itself by name, and to fanouts. */
@@ -55,6 +56,8 @@ export interface RPCServerOptions {
 export type IncomingCall = Dispatched;
 
 const CONCURRENCY = 64;
+/** How often the reader of a stream is sent a sign of life, by which it is noticed when that has gone. */
+const STREAM_BEAT_MS = 5_000;
 const CANCELS_REMEMBERED = 1_000;
 const CANCELS_REMEMBERED_MS = 60_000;
 
@@ -63,6 +66,7 @@ const CANCELS_REMEMBERED_MS = 60_000;
  */
 export class RPCServer implements AsyncDisposable {
   readonly #transport: Transport;
+  readonly #name: string;
   readonly #codec: RPCCodec;
   readonly #dispatcher: Dispatcher;
   readonly #invoke: Invoke<IncomingCall>;
@@ -79,7 +83,9 @@ export class RPCServer implements AsyncDisposable {
     checkTarget(target);
     this.#transport = transport;
     this.#codec = transport.wire.codecs.rpc ?? nativeCodec(transport.wire.contents);
-    this.#dispatcher = new Dispatcher(ping ? [...endpoints, new PingEndpoint()] : endpoints, access);
+    this.#name = server;
+    const all = ping ? [...endpoints, new PingEndpoint()] : endpoints;
+    this.#dispatcher = new Dispatcher(all, access, (value, call) => this.#progress(value, call));
     this.#invoke = compose(layers, (call) => this.#dispatcher.invoke(call));
     this.#serializer = serializer;
     this.#errors = errors;
@@ -161,8 +167,8 @@ export class RPCServer implements AsyncDisposable {
   }
 
   async #run(request: Request, deadline: number | undefined, cancellation: Cancellation): Promise<Outcome> {
-    const info = new Info(request, deadline, cancellation);
-    const beat = this.#heartbeats(request);
+    const info = new Info(request, deadline, cancellation, this.#writer(request, cancellation));
+    const beat = this.#heartbeats(request, cancellation);
     try {
       const reply = await this.#handle(request, info);
       clearInterval(beat);
@@ -183,9 +189,11 @@ export class RPCServer implements AsyncDisposable {
       call = { method, namespace, version, args: restoredArgs(serializer, context, request.args), context, info };
       const result = await this.#invoke(call);
       const value = serializer.serializeEntity === undefined ? result : serializer.serializeEntity(context, result);
-      return { kind: 'result', value };
+      const parts = info.progress?.sent ?? 0;
+      return parts === 0 ? { kind: 'result', value } : { kind: 'result', value, parts };
     } catch (error) {
-      this.#logFailure(request, error, call !== undefined && this.#dispatcher.expects(call, error));
+      const isExpected = info.isReason(error) || (call !== undefined && this.#dispatcher.expects(call, error));
+      this.#logFailure(request, error, isExpected);
       return { kind: 'failure', failure: failureOf(error, this.#errors) };
     }
   }
@@ -203,13 +211,29 @@ export class RPCServer implements AsyncDisposable {
     else logger.error({ err: error, method, messageId: id }, `${method} failed: ${messageOf(error)}`);
   }
 
-  #heartbeats(request: Request): NodeJS.Timeout | undefined {
-    if (request.monitorMs === undefined || request.replyTo === undefined) return undefined;
-    return setInterval(() => void this.#reply(request, { kind: 'heartbeat' }), request.monitorMs / 2);
+  #writer(request: Request, cancellation: Cancellation): ProgressWriter | undefined {
+    if (request.window === undefined || request.replyTo === undefined) return undefined;
+    return new ProgressWriter(this.#transport, this.#codec, request, cancellation);
+  }
+
+  /** Takes what a streaming method yields. Only `stream` reads it; whoever called it otherwise waits for the result alone. */
+  async #progress(value: unknown, { context, info }: IncomingCall): Promise<void> {
+    const writer = info instanceof Info ? info.progress : undefined;
+    if (writer === undefined) return dropProgress();
+    const serializer = this.#serializer;
+    const plain = serializer.serializeEntity === undefined ? value : serializer.serializeEntity(context, value);
+    return writer.write(plain, info.signal);
+  }
+
+  #heartbeats(request: Request, cancellation: Cancellation): NodeJS.Timeout | undefined {
+    const { replyTo, window, monitorMs } = request;
+    if (replyTo === undefined || (window === undefined && monitorMs === undefined)) return undefined;
+    const everyMs = monitorMs === undefined ? STREAM_BEAT_MS : monitorMs / 2;
+    return setInterval(() => void this.#reply(request, { kind: 'heartbeat' }, cancellation), everyMs);
   }
 
   /** Never rejects: a reply that cannot be written becomes a failure, and one that cannot be sent a log line. */
-  async #reply(request: Request, reply: Reply): Promise<void> {
+  async #reply(request: Request, reply: Reply, cancellation?: Cancellation): Promise<void> {
     const { logger } = this.#transport;
     try {
       await this.#send(request, reply);
@@ -219,69 +243,19 @@ export class RPCServer implements AsyncDisposable {
         logger.error({ err: error, method: request.method, messageId: request.id }, 'a result that cannot be sent');
         return this.#reply(request, { kind: 'failure', failure: failureOf(error, this.#errors) });
       }
-      const level = code === 'UNROUTABLE' ? 'debug' : 'warn';
-      logger[level]({ err: error, method: request.method, messageId: request.id }, 'a reply was lost');
+      const isGone = code === 'UNROUTABLE';
+      if (isGone) cancellation?.cancel(new MessagingError('CLOSED', 'the caller is gone'));
+      logger[isGone ? 'debug' : 'warn'](
+        { err: error, method: request.method, messageId: request.id },
+        'a reply was lost',
+      );
     }
   }
 
   #send(request: Request, reply: Reply): Promise<void> {
     const to = { kind: 'reply', name: request.replyTo ?? '' } as const;
-    return this.#transport.send(to, this.#codec.encodeReply(request, reply), profiles.reply);
-  }
-}
-
-/** What a method is told about its call. Its signal, and the timer behind it, are made when first looked at. */
-class Info implements CallInfo {
-  readonly #request: Request;
-  readonly #cancellation: Cancellation;
-  readonly deadline: number | undefined;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(request: Request, deadline: number | undefined, cancellation: Cancellation) {
-    this.#request = request;
-    this.deadline = deadline;
-    this.#cancellation = cancellation;
-  }
-
-  get id(): string {
-    return this.#request.id;
-  }
-
-  get method(): string {
-    return this.#request.method;
-  }
-
-  get namespace(): string | undefined {
-    return this.#request.namespace;
-  }
-
-  get version(): string | null | undefined {
-    return this.#request.version;
-  }
-
-  get headers(): Readonly<Record<string, HeaderValue>> {
-    return this.#request.headers ?? {};
-  }
-
-  get signal(): AbortSignal {
-    const { deadline } = this;
-    if (deadline !== undefined && this.#timer === undefined) this.#cancelAt(deadline);
-    return this.#cancellation.signal;
-  }
-
-  /** Not a moment sooner, or the reply of a method that ends on its signal would still count: timers may be early. */
-  #cancelAt(deadline: number): void {
-    const left = deadline - performance.now();
-    if (left > 0) this.#timer = setTimeout(() => this.#cancelAt(deadline), Math.ceil(left));
-    else this.#cancellation.cancel(new TimeoutError(`serving ${this.method}`, this.#request.timeoutMs ?? 0));
-  }
-
-  get expired(): boolean {
-    return this.deadline !== undefined && performance.now() >= this.deadline;
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
+    const named = request.gather ? { ...reply, server: this.#name } : reply;
+    return this.#transport.send(to, this.#codec.encodeReply(request, named), profiles.reply);
   }
 }
 

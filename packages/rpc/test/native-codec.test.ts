@@ -1,7 +1,7 @@
 import { type ContentCodec, json, type Message } from '@posthorn/core';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Failure, Incoming, Reply, Request } from '../src/codec.ts';
+import type { Control, Failure, Incoming, Reply, Request } from '../src/codec.ts';
 import { nativeCodec } from '../src/native-codec.ts';
 import { thrownBy } from './support.ts';
 
@@ -46,6 +46,8 @@ const bad: readonly (readonly [string, Partial<Message>, RegExp])[] = [
   ['a context that is null', { headers: { 'ph-method': 'm', 'ph-context': 'null' } }, /ph-context is not a JSON/],
   ['a monitor of nothing', { headers: { 'ph-method': 'm', 'ph-monitor-ms': 0 } }, /ph-monitor-ms is not a number/],
   ['a monitor that is text', { headers: { 'ph-method': 'm', 'ph-monitor-ms': '5' } }, /ph-monitor-ms is not a number/],
+  ['a window of nothing', { headers: { 'ph-method': 'm', 'ph-window': 0 } }, /ph-window is not a whole number above/],
+  ['a window of a half', { headers: { 'ph-method': 'm', 'ph-window': 0.5 } }, /ph-window is not a whole number above/],
   ['an unknown content type', { contentType: 'text/x' }, /unknown content type text\/x/],
 ];
 
@@ -153,6 +155,36 @@ describe('the native wire of RPC', () => {
     expect(codec.decodeRequest(cancel)).to.deep.equal({ kind: 'cancel', id: 'id-9' });
   });
 
+  it('reads back what streams and gathers ask for, and what they are answered', () => {
+    const got = read(codec.decodeRequest(codec.encodeRequest({ ...request, window: 16, gather: true })));
+    expect(got).to.include({ window: 16, gather: true });
+    const producer = { id: 'stream-1', replyTo: 'r' };
+    const failure: Failure = { type: 'E', message: 'm', trace: [] };
+    const replies: readonly Reply[] = [
+      { kind: 'progress', value: { percent: 50 }, part: 3, producer },
+      { kind: 'result', value: 'done', parts: 3 },
+      { kind: 'result', value: 'up', server: 'a' },
+      { kind: 'failure', failure, server: 'b' },
+    ];
+    for (const reply of replies) expect(codec.decodeReply(codec.encodeReply(request, reply))).to.deep.equal(reply);
+    const controls: readonly Control[] = [{ kind: 'credit', granted: 40 }, { kind: 'cancel' }];
+    for (const control of controls) {
+      const message = codec.control?.encode(producer, control) ?? good;
+      expect(message.correlationId).to.equal('stream-1');
+      expect(codec.control?.decode(message)).to.deep.equal(control);
+    }
+  });
+
+  it('refuses progress that cannot be answered, and answers to it that make no sense', () => {
+    const headers = { 'ph-status': 'progress', 'ph-part': 1 };
+    const part: Message = { ...good, body: Buffer.from('1'), replyTo: 'r', headers };
+    const { replyTo: _, ...deaf } = part;
+    for (const one of [deaf, { ...part, headers: { ...headers, 'ph-part': 'one' } }])
+      expect(thrownBy(() => codec.decodeReply(one))).to.have.property('code', 'MALFORMED');
+    for (const odd of [{}, { 'ph-credit': -1 }, { 'ph-credit': 'much' }])
+      expect(thrownBy(() => codec.control?.decode({ ...good, headers: odd }))).to.have.property('code', 'MALFORMED');
+  });
+
   for (const [what, message, told] of bad)
     it(`tells the sender of ${what}`, () => {
       const got = read(codec.decodeRequest({ ...good, replyTo: 'r', ...message }));
@@ -168,7 +200,7 @@ describe('the native wire of RPC', () => {
 
   it('never throws on a request, whatever it is made of', () => {
     const headers = fc.dictionary(
-      fc.constantFrom('ph-method', 'ph-context', 'ph-version', 'ph-namespace', 'ph-monitor-ms', 'x'),
+      fc.constantFrom('ph-method', 'ph-context', 'ph-version', 'ph-namespace', 'ph-monitor-ms', 'ph-window', 'x'),
       fc.oneof(fc.string(), fc.integer(), fc.boolean()),
     );
     fc.assert(

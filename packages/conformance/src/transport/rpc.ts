@@ -1,8 +1,10 @@
 import { describeDeadlines } from './rpc-deadlines.ts';
 import { describeDispatch } from './rpc-dispatch.ts';
+import { describeGather } from './rpc-gather.ts';
 import { describeLifecycle } from './rpc-lifecycle.ts';
 import { describeOsloScenarios } from './rpc-oslo-scenarios.ts';
 import { describeServices } from './rpc-services.ts';
+import { describeStreams } from './rpc-streams.ts';
 import { describeValues } from './rpc-values.ts';
 import type { TransportHarness } from './transport-harness.ts';
 
@@ -14,4 +16,6 @@ export function describeRPC(transport: TransportHarness): void {
   describeValues(transport);
   describeDeadlines(transport);
   describeLifecycle(transport);
+  describeGather(transport);
+  describeStreams(transport);
 }

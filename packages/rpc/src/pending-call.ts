@@ -1,0 +1,116 @@
+import {
+  type Address,
+  describe,
+  type Message,
+  MessagingError,
+  TimeoutError,
+  UnroutableError,
+  type Unrouted,
+} from '@posthorn/core';
+import { errorOf } from './errors.ts';
+import { cancelAll, type OutgoingCall, type Pending, type Shared } from './outgoing.ts';
+
+/** A call that waits for its reply. */
+export class PendingCall implements Pending {
+  readonly call: OutgoingCall;
+  readonly to: Address;
+  readonly result: Promise<unknown>;
+  id = '';
+  timeoutMs: number;
+  readonly confirm: boolean;
+  readonly unrouted: Unrouted;
+  readonly persistent: boolean;
+  readonly signal?: AbortSignal;
+  readonly #shared: Shared;
+  #written = false;
+  #partial: unknown;
+  /** Ends the call when the server has gone silent. */
+  #silence: NodeJS.Timeout | undefined;
+  #resolve: (value: unknown) => void = () => {};
+  #reject: (reason: unknown) => void = () => {};
+
+  constructor(call: OutgoingCall, to: Address, shared: Shared) {
+    const { confirm, unrouted, persistent } = shared.profile;
+    this.call = call;
+    this.to = to;
+    this.timeoutMs = call.timeoutMs;
+    this.confirm = confirm;
+    this.unrouted = unrouted;
+    this.persistent = persistent;
+    if (call.signal !== undefined) this.signal = call.signal;
+    this.#shared = shared;
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  get what(): string {
+    return `${this.call.kind} ${this.call.method} to ${describe(this.to)}`;
+  }
+
+  timeoutError(): Error {
+    const what = this.call.progress?.isFull ? `${this.what}, whose progress was not read,` : this.what;
+    return new TimeoutError(what, this.call.timeoutMs);
+  }
+
+  isWritten(): boolean {
+    return this.#written;
+  }
+
+  beforeWrite(): boolean {
+    this.#written = this.#shared.transport.inbox.has(this.id);
+    return this.#written;
+  }
+
+  answer(message: Message): boolean {
+    const { codec, errors } = this.#shared;
+    const reply = codec.decodeReply(message);
+    switch (reply.kind) {
+      case 'progress':
+        this.#silence?.refresh();
+        this.call.progress?.take({ ...reply, value: this.#restored(reply.value) });
+        return false;
+      case 'partial':
+        this.#partial = reply.value;
+        this.#silence?.refresh();
+        return false;
+      case 'heartbeat':
+        this.#silence?.refresh();
+        return false;
+      case 'failure':
+        this.call.progress?.complete();
+        throw errorOf(reply.failure, errors);
+      case 'result': {
+        this.call.progress?.complete(reply.parts ?? 0);
+        this.#resolve(this.#restored(reply.value ?? this.#partial ?? reply.value));
+        clearTimeout(this.#silence);
+        return true;
+      }
+    }
+  }
+
+  fail(reason: unknown): void {
+    clearTimeout(this.#silence);
+    this.#reject(reason);
+    if (!this.#written || this.call.progress?.cancel()) return;
+    const isGivenUp = this.signal?.aborted || (reason instanceof MessagingError && reason.code === 'TIMEOUT');
+    if (isGivenUp) cancelAll(this.#shared, this.to, this.id);
+  }
+
+  /** A transport that knows at once that nobody serves says where, but not what was called. */
+  readonly giveUp = (reason: unknown): void => {
+    const error = reason instanceof UnroutableError ? new UnroutableError(this.what, reason.address) : reason;
+    this.#shared.transport.inbox.fail(this.id, error);
+  };
+
+  watch(silenceMs: number): void {
+    const silent = (): void => this.giveUp(new TimeoutError(`${this.what}: no sign of life, and`, silenceMs));
+    this.#silence = setTimeout(silent, silenceMs);
+  }
+
+  #restored(value: unknown): unknown {
+    const { serializer } = this.#shared;
+    return serializer.deserializeEntity === undefined ? value : serializer.deserializeEntity(this.call.context, value);
+  }
+}
