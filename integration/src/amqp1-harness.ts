@@ -37,7 +37,8 @@ export function amqp1Harness(
     async connect(context) {
       if (place === undefined) throw new Error(`there is no ${name}`);
       const proxy = await TcpProxy.open(place);
-      const driver = await amqp1(parseTransportUrl(place.url({ port: proxy.port })), context, options);
+      const quick = { reconnectMinMs: 20, ...options };
+      const driver = await amqp1(parseTransportUrl(place.url({ port: proxy.port })), context, quick);
       proxies.set(driver, proxy);
       return driver;
     },

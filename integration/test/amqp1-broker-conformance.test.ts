@@ -9,7 +9,7 @@ describe('the conformance of amqp1:// on posthorn broker', () => {
   const harness: Harness = {
     async connect(context) {
       const proxy = await TcpProxy.open({ host: '127.0.0.1', port: broker.port });
-      const driver = await amqp1(parseTransportUrl(`amqp1://127.0.0.1:${proxy.port}`), context);
+      const driver = await amqp1(parseTransportUrl(`amqp1://127.0.0.1:${proxy.port}?reconnectMinMs=20`), context);
       proxies.set(driver, proxy);
       return driver;
     },

@@ -62,6 +62,16 @@ export function linkError(error: unknown, what: string): MessagingError {
   }
 }
 
+/**
+ * The id of the delivery that a session was ended for: RabbitMQ 4.0 does so over a message for a quorum queue that is just
+ * being deleted, instead of refusing it.
+ */
+export function refusedId(error: unknown): number | undefined {
+  const [, id] =
+    /^Failed to deliver message to queues.* delivery_id=(\d+)/.exec(conditioned(error).description ?? '') ?? [];
+  return id === undefined ? undefined : Number(id);
+}
+
 /** Why the broker did not take a message, where it says so. */
 export function refusal(error: unknown, what: string): MessagingError {
   const { condition } = conditioned(error);

@@ -1,4 +1,5 @@
 import { TooLargeError } from '@posthorn/core';
+import { refusedId } from './errors.ts';
 import type { Attached, Link } from './link.ts';
 import { type Context, type Delivery, forget, openSender, roomOf, type Sender, type SenderOptions } from './rhea.ts';
 
@@ -53,7 +54,10 @@ export class Outlet<T> {
       {
         size,
         onWindow: (window) => listener.onWindow(window),
-        onGone: (error) => listener.onGone(outlet, outlet.take(), error),
+        onGone: (error) => {
+          outlet.#refuse(error.cause, listener);
+          listener.onGone(outlet, outlet.take(), error);
+        },
       },
     );
     return outlet;
@@ -117,6 +121,15 @@ export class Outlet<T> {
   retire(): void {
     this.#retired = true;
     this.#closeIfDone();
+  }
+
+  /** One message may be what the link was taken away for. */
+  #refuse(error: unknown, listener: OutletListener<T>): void {
+    const id = refusedId(error);
+    const refused = id === undefined ? undefined : this.#unsettled.get(id);
+    if (id === undefined || refused === undefined) return;
+    this.#unsettled.delete(id);
+    listener.onOutcome(refused.item, 'rejected', error);
   }
 
   #settled({ delivery }: Context, outcome: SendOutcome, listener: OutletListener<T>): void {

@@ -30,6 +30,19 @@ describe('the driver and what the broker takes away from it', () => {
     expect([peer.connections.length, peer.texts]).to.deep.equal([1, ['one', 'two']]);
   });
 
+  it('knows that one message was refused where its session is ended for it, as RabbitMQ 4.0 does', async () => {
+    const description =
+      'Failed to deliver message to queues, delivery_tag={binary,<<0,0,0,1>>}, delivery_id=1, reason=x';
+    await using peer = await ScriptedPeer.open({
+      onMessage: ({ session }) => {
+        if (peer.messages.length === 3) session?.close({ condition: 'amqp:internal-error', description } as never);
+      },
+    });
+    const driver = await peer.driver();
+    const outcomes = ['a', 'b', 'c'].map((body) => outcomeOf(driver.send(to, text(body), CONFIRM)));
+    expect(await Promise.all(outcomes)).to.deep.equal(['UNKNOWN', 'NOT_DELIVERED', 'UNKNOWN']);
+  });
+
   it('fails an attach whose session is ended instead of an answer', async () => {
     await using peer = await ScriptedPeer.open({
       onSender: (sender) => {
