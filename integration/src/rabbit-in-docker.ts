@@ -53,7 +53,7 @@ export async function startRabbitInDocker(): Promise<RabbitBroker | Skip> {
 }
 
 /** Loading testcontainers takes 0.3 s; where none of the places is there that it would look at, that is spared. */
-function mayHaveDocker(): boolean {
+export function mayHaveDocker(): boolean {
   if (process.platform === 'win32' || process.env['DOCKER_HOST']) return true;
   const home = homedir();
   const runtime = process.env['XDG_RUNTIME_DIR'] ?? `/run/user/${process.getuid?.() ?? 0}`;

@@ -1,8 +1,10 @@
 import { describeDriver } from '@posthorn/conformance';
 import { type Amqp1Place, amqp1Harness, amqp1Url } from '../src/amqp1-harness.ts';
 import { raiseMemoryAlarm } from '../src/memory-alarm.ts';
+import { findOther, missingFor, OTHER_BROKERS } from '../src/other-brokers.ts';
 import { findProtonBroker } from '../src/proton-broker.ts';
 import { isSkip, type RabbitCandidate, rabbitVersions, type Skip } from '../src/rabbit-broker.ts';
+import { skip } from '../src/skip.ts';
 import { openVhost } from '../src/vhost.ts';
 
 /** Attributes of queues, which cannot be asked for everywhere: they are refused. */
@@ -88,3 +90,12 @@ describe('the conformance of the Proton example broker', () => {
   };
   describeDriver('the AMQP 1.0 driver', amqp1Harness('the Proton example broker', find, { clockToleranceMs: 0 }));
 });
+
+for (const broker of OTHER_BROKERS) {
+  describe(`the conformance of ${broker.name}`, () => {
+    describeDriver(
+      'the AMQP 1.0 driver',
+      amqp1Harness(broker.name, () => findOther(broker)),
+    );
+  });
+}
