@@ -3,7 +3,6 @@
  * promises. It shares nothing with Posthorn but the broker.
  */
 import { randomUUID } from 'node:crypto';
-import type { Socket } from 'node:net';
 import { type Channel, type ChannelModel, type ConsumeMessage, connect, type Message, type Options } from 'amqplib';
 import { obey, type Peer, type Role, type Setup, Tally } from '../peer.ts';
 import {
@@ -19,6 +18,7 @@ import {
   reboot,
   TIMEOUT_MS,
 } from '../work.ts';
+import { corker } from './corker.ts';
 
 type Part = Omit<Peer, 'close' | 'broker'> & { readonly queues?: readonly string[] };
 type Methods = Readonly<Record<string, (args: Args) => unknown>>;
@@ -245,22 +245,6 @@ async function open({ url, untuned = false }: Setup): Promise<Line> {
     throw error;
   });
   return { model, cork: untuned ? () => undefined : corker(model), untuned };
-}
-
-/** One system call for all that one turn writes: amqplib writes in an immediate, so the cork is out after that one. */
-function corker(model: ChannelModel): () => void {
-  const { stream } = model.connection as unknown as { readonly stream: Socket };
-  let corked = false;
-  const uncork = (): void => {
-    corked = false;
-    stream.uncork();
-  };
-  return () => {
-    if (corked) return;
-    corked = true;
-    stream.cork();
-    setImmediate(() => setImmediate(uncork));
-  };
 }
 
 interface Waiter {

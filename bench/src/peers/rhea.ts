@@ -25,6 +25,7 @@ import {
   reboot,
   TIMEOUT_MS,
 } from '../work.ts';
+import { corked } from './corker.ts';
 import { Management } from './rhea-management.ts';
 
 type Part = Omit<Peer, 'close' | 'broker'>;
@@ -192,23 +193,13 @@ async function open({ url, untuned = false }: Setup): Promise<Line> {
   const { product, version = '' } = { ...connection.properties } as Record<string, string>;
   const isManaged = product === 'RabbitMQ' && Number.parseInt(version, 10) >= 4;
   const management = isManaged ? await Management.open(connection) : undefined;
-  return { connection, cork: untuned ? () => undefined : corker(connection), management, untuned };
+  return { connection, cork: untuned ? () => undefined : corkerOf(connection), management, untuned };
 }
 
-/** One system call for all that one turn writes: rhea writes each frame by itself, in a tick. */
-function corker(connection: Connection): () => void {
+/** rhea writes each frame by itself, in a tick: one immediate later all are out. */
+function corkerOf(connection: Connection): () => void {
   const { socket } = connection as unknown as { readonly socket: Socket };
-  let corked = false;
-  const uncork = (): void => {
-    corked = false;
-    socket.uncork();
-  };
-  return () => {
-    if (corked) return;
-    corked = true;
-    socket.cork();
-    setImmediate(uncork);
-  };
+  return corked(socket, setImmediate);
 }
 
 function addressOf({ management }: Line, queue: string): string {

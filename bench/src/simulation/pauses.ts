@@ -1,4 +1,4 @@
-import { backOffMs } from '@posthorn/rabbit';
+import { backOffMs } from '@posthorn/core';
 
 /** How long a process waits before an attempt to connect, when so many have failed in a row. */
 export type Pauses = (attempt: number, random: () => number) => number;

@@ -1,5 +1,5 @@
-import type { Socket } from 'node:net';
-import { type ChannelModel, connect } from 'amqplib';
+import { connect } from 'amqplib';
+import { corker } from '../peers/corker.ts';
 import { placeOf } from '../place.ts';
 import type { TavridaCounter } from './counter.ts';
 import { EXCHANGE, PREFETCH, RETENTION, type TavridaSetup } from './task.ts';
@@ -28,20 +28,4 @@ export async function twin(
     channel.ack(message);
   });
   return { broker: `RabbitMQ ${String(model.connection.serverProperties.version)}`, close: () => model.close() };
-}
-
-/** One system call for all that one turn writes: amqplib writes in an immediate, so the cork is out after that one. */
-function corker(model: ChannelModel): () => void {
-  const { stream } = model.connection as unknown as { readonly stream: Socket };
-  let corked = false;
-  const uncork = (): void => {
-    corked = false;
-    stream.uncork();
-  };
-  return () => {
-    if (corked) return;
-    corked = true;
-    stream.cork();
-    setImmediate(() => setImmediate(uncork));
-  };
 }

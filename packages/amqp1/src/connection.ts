@@ -1,4 +1,5 @@
 import {
+  backOffMs,
   ClosedError,
   ConfigError,
   ConnectionError,
@@ -8,6 +9,7 @@ import {
   MessagingError,
   messageOf,
   onAbort,
+  orAborted,
   type Status,
   type TransportUrl,
 } from '@posthorn/core';
@@ -83,7 +85,7 @@ export class Connection {
           this.#host++;
         }
       }
-      const pauseMs = this.#backOff(attempt);
+      const pauseMs = backOffMs(attempt, this.#settings);
       if (performance.now() + pauseMs >= deadline) {
         throw new ConnectionError(`cannot connect to ${this.#url}: ${failures.map(messageOf).join('; ')}`, {
           cause: failures[0],
@@ -277,7 +279,7 @@ export class Connection {
   }
 
   #scheduleRetry(error: Error, attempt: number): void {
-    const retryInMs = this.#backOff(attempt);
+    const retryInMs = backOffMs(attempt, this.#settings);
     this.#tell({ state: 'disconnected', error, attempt, retryInMs });
     this.#retry = setTimeout(() => void this.#reconnect(attempt), retryInMs);
   }
@@ -294,13 +296,6 @@ export class Connection {
       if (attempt === 0) this.#context.logger.warn({ err: error }, 'cannot reconnect yet');
       this.#scheduleRetry(asError(error), attempt + 1);
     }
-  }
-
-  /** Exponential, with the jitter inside the cap, so that the capped ones do not come in step. */
-  #backOff(attempt: number): number {
-    const { reconnectMinMs, reconnectMaxMs } = this.#settings;
-    const top = Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(attempt, 20));
-    return Math.round(top * (0.5 + Math.random() / 2));
   }
 
   /**
@@ -345,14 +340,4 @@ function userOf({ username, password }: Host): UserCredentials | undefined {
 /** rhea hands some events a context, and others the error itself. */
 function troubleOf(context: Context | Error | undefined): unknown {
   return withoutConnection(context instanceof Error ? context : context?.error);
-}
-
-/** The promise, or the signal's reason. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

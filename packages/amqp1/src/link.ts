@@ -1,4 +1,4 @@
-import { ConnectionError, messageOf, TimeoutError } from '@posthorn/core';
+import { ConnectionError, Lifeline, messageOf } from '@posthorn/core';
 import { linkError } from './errors.ts';
 import { Flusher } from './flusher.ts';
 import type { Peer } from './profile.ts';
@@ -13,8 +13,6 @@ import {
   tuneSession,
 } from './rhea.ts';
 
-/** For one attach, or one request of the management node. A declare can hang that long on RabbitMQ 4 when a node is down. */
-const OPERATION_MS = 30_000;
 const DETACH_MS = 5_000;
 const SESSION_SIZE = 2_048;
 
@@ -48,12 +46,11 @@ export class Link {
   readonly host: string;
   readonly peer: Peer;
   readonly flusher: Flusher;
-  readonly #guarded = new Set<(error: Error) => void>();
+  readonly #lifeline = new Lifeline();
   /** What each session bears: whom to tell when the peer ends it. */
   readonly #sessions = new Map<Session, Set<() => void>>();
   readonly #mostSessions: number;
   readonly #heartbeat: NodeJS.Timeout | undefined;
-  #down: Error | undefined;
 
   constructor(connection: Connection, generation: number, host: string) {
     this.connection = connection;
@@ -73,39 +70,20 @@ export class Link {
   }
 
   get down(): Error | undefined {
-    return this.#down;
+    return this.#lifeline.down;
   }
 
   /** Marks the link as dead and ends what is guarded. */
   fail(error: Error): void {
-    if (this.#down !== undefined) return;
-    this.#down = error;
+    if (this.down !== undefined) return;
+    this.#lifeline.cut(error);
     clearInterval(this.#heartbeat);
     this.flusher.close();
-    for (const reject of [...this.#guarded]) reject(error);
-    this.#guarded.clear();
   }
 
   /** The promise, or the link's end, or the end of the time, whichever is first. */
-  guard<T>(operation: Promise<T>, what: string, timeoutMs: number = OPERATION_MS): Promise<T> {
-    operation.catch(() => undefined);
-    if (this.#down !== undefined) return Promise.reject(this.#down);
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        this.#guarded.delete(fail);
-      };
-      const fail = (error: Error): void => {
-        end();
-        reject(error);
-      };
-      const timer = setTimeout(() => fail(new TimeoutError(what, timeoutMs)), timeoutMs);
-      this.#guarded.add(fail);
-      operation.then((value) => {
-        end();
-        resolve(value);
-      }, fail);
-    });
+  guard<T>(operation: Promise<T>, what: string, timeoutMs?: number): Promise<T> {
+    return this.#lifeline.guard(operation, what, timeoutMs);
   }
 
   /**
@@ -117,7 +95,7 @@ export class Link {
     what: string,
     options: AttachOptions,
   ): Promise<Attached<L>> {
-    if (this.#down !== undefined) throw this.#down;
+    if (this.down !== undefined) throw this.down;
     const session = this.#session(options);
     let state: 'opening' | 'open' | 'closed' = 'opening';
     let gone: (error: Error) => void = () => {};
@@ -154,7 +132,7 @@ export class Link {
     }
     state = 'open';
     gone = options.onGone;
-    const isOpen = (): boolean => state === 'open' && this.#down === undefined;
+    const isOpen = (): boolean => state === 'open' && this.down === undefined;
     return {
       link,
       get open() {
@@ -222,7 +200,7 @@ export class Link {
     links.delete(ended);
     if (links.size > 0) return;
     this.#sessions.delete(session);
-    if (this.#down === undefined && session.is_open()) quietly(() => session.close());
+    if (this.down === undefined && session.is_open()) quietly(() => session.close());
   }
 }
 

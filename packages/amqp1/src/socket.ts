@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { connect as connectTcp, isIP } from 'node:net';
+import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { ConfigError, type Host, hostText, type Logger, messageOf } from '@posthorn/core';
+import { ConfigError, type Host, hostText, type Logger, tlsOptions } from '@posthorn/core';
 import type { Amqp1Settings } from './options.ts';
 import { webSocketStream } from './rhea.ts';
 
@@ -27,27 +26,4 @@ export async function socketTo(
   if (!secure) return (connected) => connectTcp(target, connected);
   const tls = await tlsOptions(host, settings, logger);
   return (connected) => connectTls({ ...target, ...tls }, connected);
-}
-
-async function tlsOptions(host: Host, settings: Amqp1Settings, logger: Logger): Promise<Record<string, unknown>> {
-  const { ca, cert, key, passphrase, servername, insecure } = settings;
-  if (insecure) logger.warn({ host: hostText(host) }, 'insecure: the certificate of the broker is not verified');
-  const name = servername ?? (isIP(host.host) === 0 ? host.host : undefined);
-  return {
-    rejectUnauthorized: !insecure,
-    ...(ca !== undefined && { ca: await pem('ca', ca) }),
-    ...(cert !== undefined && { cert: await pem('cert', cert) }),
-    ...(key !== undefined && { key: await pem('key', key) }),
-    ...(passphrase !== undefined && { passphrase }),
-    ...(name !== undefined && { servername: name }),
-  };
-}
-
-async function pem(option: string, value: string): Promise<string> {
-  if (value.includes('-----BEGIN')) return value;
-  try {
-    return await readFile(value, 'utf8');
-  } catch (error) {
-    throw new ConfigError(option, messageOf(error));
-  }
 }

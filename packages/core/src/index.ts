@@ -1,5 +1,6 @@
-export { onAbort, within } from './abort.ts';
+export { onAbort, orAborted, within } from './abort.ts';
 export { type Address, type AddressKind, describe, type Source } from './address.ts';
+export { type BackOffSettings, backOffMs } from './back-off.ts';
 export { Batcher, type BatchOptions } from './batcher.ts';
 export { Cancellation } from './cancellation.ts';
 export { durationMs, fromQuery, parseConfig } from './config.ts';
@@ -40,6 +41,7 @@ export { newId } from './id.ts';
 export type { Expectation, Inbox } from './inbox.ts';
 export { JobStream } from './job-stream.ts';
 export { compose, type Invoke, type Layer } from './layers.ts';
+export { Lifeline } from './lifeline.ts';
 export { type Logger, silent } from './logger.ts';
 export { matcher } from './match.ts';
 export { MemoryBroker } from './memory/broker.ts';
@@ -68,6 +70,7 @@ export {
 export type { Status } from './status.ts';
 export { Sweeper } from './sweeper.ts';
 export { addressOf, checkTarget, type Target } from './target.ts';
+export { type TlsSettings, tlsOptions } from './tls.ts';
 export { type Child, type OpenDriver, Transport, type TransportOptions } from './transport.ts';
 export { type Host, hostText, parseTransportUrl, type TransportUrl } from './url.ts';
 export { checkVersion, compatible } from './version.ts';

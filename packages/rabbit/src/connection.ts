@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import {
+  backOffMs,
   ClosedError,
   ConfigError,
   ConnectionError,
@@ -10,11 +9,12 @@ import {
   MessagingError,
   messageOf,
   onAbort,
+  orAborted,
   type Status,
   type TransportUrl,
+  tlsOptions,
 } from '@posthorn/core';
 import { type Credentials, credentials, type Model, open } from './amqplib.ts';
-import { backOffMs } from './back-off.ts';
 import { connectError } from './errors.ts';
 import { asError, Link } from './link.ts';
 import type { RabbitSettings, UserCredentials } from './options.ts';
@@ -181,7 +181,7 @@ export class Connection {
         signal,
         credentials: saslOf(this.#settings.mechanism, user),
         connectionName: this.#name,
-        tls: this.#secure ? await this.#tls(host) : undefined,
+        tls: this.#secure ? await tlsOptions(host, this.#settings, this.#context.logger) : undefined,
       });
     } catch (error) {
       throw connectError(error, name, vhost, user.username);
@@ -204,21 +204,6 @@ export class Connection {
     } catch (error) {
       throw new ConnectionError(`${name}: the credentials callback failed: ${messageOf(error)}`, { cause: error });
     }
-  }
-
-  async #tls(host: Host): Promise<Record<string, unknown>> {
-    const { ca, cert, key, passphrase, servername, insecure } = this.#settings;
-    if (insecure)
-      this.#context.logger.warn({ host: hostText(host) }, 'insecure: the certificate of the broker is not verified');
-    const name = servername ?? (isIP(host.host) === 0 ? host.host : undefined);
-    return {
-      rejectUnauthorized: !insecure,
-      ...(ca !== undefined && { ca: await pem('ca', ca) }),
-      ...(cert !== undefined && { cert: await pem('cert', cert) }),
-      ...(key !== undefined && { key: await pem('key', key) }),
-      ...(passphrase !== undefined && { passphrase }),
-      ...(name !== undefined && { servername: name }),
-    };
   }
 
   /** Listens before anything else happens: an `error` event that nobody hears would end the process. */
@@ -361,23 +346,4 @@ function saslOf(mechanism: RabbitSettings['mechanism'], { username, password }: 
     case 'EXTERNAL':
       return credentials.external();
   }
-}
-
-async function pem(option: string, value: string): Promise<string> {
-  if (value.includes('-----BEGIN')) return value;
-  try {
-    return await readFile(value, 'utf8');
-  } catch (error) {
-    throw new ConfigError(option, messageOf(error));
-  }
-}
-
-/** The promise, or the signal's reason. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

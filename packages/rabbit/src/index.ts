@@ -1,4 +1,3 @@
-export { backOffMs } from './back-off.ts';
 export { rabbit } from './driver.ts';
 export { modernTopology } from './naming.ts';
 export type { RabbitOptions, UserCredentials } from './options.ts';

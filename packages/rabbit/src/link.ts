@@ -1,9 +1,6 @@
-import { messageOf, TimeoutError } from '@posthorn/core';
+import { Lifeline, messageOf } from '@posthorn/core';
 import type { Channel, Model } from './amqplib.ts';
 import { Batch } from './batch.ts';
-
-/** For one operation on a channel. A declare can hang that long on RabbitMQ 4 when a queue's node is down. */
-const OPERATION_MS = 30_000;
 
 /**
  * One generation of the connection: what is made from it dies with it.
@@ -16,9 +13,8 @@ export class Link {
   readonly generation: number;
   readonly host: string;
   readonly batch: Batch;
-  readonly #guarded = new Set<(error: Error) => void>();
+  readonly #lifeline = new Lifeline();
   readonly #turns = new Map<string, Promise<unknown>>();
-  #down: Error | undefined;
 
   constructor(model: Model, generation: number, host: string) {
     this.model = model;
@@ -28,38 +24,19 @@ export class Link {
   }
 
   get down(): Error | undefined {
-    return this.#down;
+    return this.#lifeline.down;
   }
 
   /** Marks the link as dead and ends what is guarded. */
   fail(error: Error): void {
-    if (this.#down !== undefined) return;
-    this.#down = error;
+    if (this.down !== undefined) return;
+    this.#lifeline.cut(error);
     this.batch.close();
-    for (const reject of this.#guarded) reject(error);
-    this.#guarded.clear();
   }
 
   /** The promise, or the link's end, or the end of the time, whichever is first. */
-  guard<T>(operation: Promise<T>, what: string, timeoutMs: number = OPERATION_MS): Promise<T> {
-    operation.catch(() => undefined);
-    if (this.#down !== undefined) return Promise.reject(this.#down);
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        this.#guarded.delete(fail);
-      };
-      const fail = (error: Error): void => {
-        end();
-        reject(error);
-      };
-      const timer = setTimeout(() => fail(new TimeoutError(what, timeoutMs)), timeoutMs);
-      this.#guarded.add(fail);
-      operation.then((value) => {
-        end();
-        resolve(value);
-      }, fail);
-    });
+  guard<T>(operation: Promise<T>, what: string, timeoutMs?: number): Promise<T> {
+    return this.#lifeline.guard(operation, what, timeoutMs);
   }
 
   /** Runs the tasks of one name one after another. */

@@ -1,4 +1,8 @@
-import type { RabbitSettings } from './options.ts';
+/** The shortest and the longest pause, in milliseconds. */
+export interface BackOffSettings {
+  readonly reconnectMinMs: number;
+  readonly reconnectMaxMs: number;
+}
 
 /**
  * The pause before an attempt to connect, in milliseconds: doubled with each that failed before it. The jitter is inside the
@@ -9,7 +13,7 @@ import type { RabbitSettings } from './options.ts';
  */
 export function backOffMs(
   attempt: number,
-  { reconnectMinMs, reconnectMaxMs }: Pick<RabbitSettings, 'reconnectMinMs' | 'reconnectMaxMs'>,
+  { reconnectMinMs, reconnectMaxMs }: BackOffSettings,
   random: () => number = Math.random,
 ): number {
   const top = Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(attempt, 20));
