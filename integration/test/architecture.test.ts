@@ -15,6 +15,9 @@ const arrows: Readonly<Record<string, readonly string[] | 'any'>> = {
   amqp1: ['core'],
   conformance: ['core', 'rpc', 'notify', 'messaging'],
   oslo: ['core', 'rpc', 'notify'],
+  contracts: ['core', 'rpc', 'notify', 'messaging'],
+  telemetry: ['core'],
+  testing: ['core'],
   posthorn: 'any',
 };
 
@@ -25,6 +28,7 @@ const rows: Readonly<Record<string, string>> = { rpc: 'R-04: ', messaging: 'G-02
 const wrapped: Readonly<Record<string, string>> = {
   amqplib: 'rabbit/src/amqplib.ts',
   rhea: 'amqp1/src/rhea.ts',
+  '@opentelemetry/api': 'telemetry/src/opentelemetry.ts',
 };
 
 const home = fileURLToPath(new URL('../../packages/', import.meta.url));

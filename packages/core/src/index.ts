@@ -6,6 +6,7 @@ export { Cancellation } from './cancellation.ts';
 export { durationMs, fromQuery, parseConfig } from './config.ts';
 export { BINARY, type ContentCodec, json } from './content.ts';
 export { type DeadLetter, DeadLetters, type DeadLettersOptions } from './dead-letters.ts';
+export { type Activity, processing, sending } from './diagnostics.ts';
 export type {
   Driver,
   DriverContext,

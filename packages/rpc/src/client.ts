@@ -1,4 +1,5 @@
 import {
+  type Activity,
   type Address,
   addressOf,
   ConfigError,
@@ -15,6 +16,7 @@ import {
   OverloadedError,
   profiles,
   type Serializer,
+  sending,
   type Target,
   TargetError,
   TimeoutError,
@@ -185,7 +187,7 @@ export class RPCClient<Api = UntypedApi> {
   ): Promise<unknown> {
     try {
       if (kind === 'call' && this.#settings.fanout) throw new TargetError(ONE_ANSWER);
-      return this.#invoke(this.#outgoing(kind, context, method, args, options));
+      return this.#observed(this.#outgoing(kind, context, method, args, options));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -203,7 +205,7 @@ export class RPCClient<Api = UntypedApi> {
       throw new MessagingError('UNSUPPORTED', `the ${transport.wire.name} wire has no streams: use call`);
     checkWindow(progress.window);
     if (this.#settings.fanout) throw new TargetError(ONE_ANSWER);
-    return this.#invoke({ ...this.#outgoing('stream', context, method, args, options), progress });
+    return this.#observed({ ...this.#outgoing('stream', context, method, args, options), progress });
   }
 
   async #gather(context: Context, method: string, args: unknown, options: GatherOptions): Promise<unknown> {
@@ -215,7 +217,7 @@ export class RPCClient<Api = UntypedApi> {
       );
     const gather = boundsOf(options);
     const target = { ...this.#settings, fanout: true };
-    return this.#invoke({ ...this.#outgoing('gather', context, method, args, options), target, gather });
+    return this.#observed({ ...this.#outgoing('gather', context, method, args, options), target, gather });
   }
 
   #outgoing(
@@ -244,6 +246,11 @@ export class RPCClient<Api = UntypedApi> {
       timeoutMs: left,
       signal: joined(options.signal, kind === 'cast' ? undefined : scope?.signal),
     };
+  }
+
+  #observed(call: OutgoingCall): Promise<unknown> {
+    if (!sending.hasSubscribers) return this.#invoke(call);
+    return sending.tracePromise(this.#invoke, activityOf(call, this.#shared.transport), undefined, call);
   }
 
   #perform(call: OutgoingCall): Promise<unknown> {
@@ -341,6 +348,12 @@ export class RPCClient<Api = UntypedApi> {
     this.#to ??= addressOf(target, this.#shared.transport.wire.exchange);
     return this.#to;
   }
+}
+
+function activityOf({ kind, target, method, context, headers }: OutgoingCall, transport: Transport): Activity {
+  const { exchange = transport.wire.exchange, topic = '', server, fanout } = target;
+  const operation = kind === 'cast' && fanout ? 'fanout' : kind;
+  return { pattern: 'rpc', operation, name: method, transport, exchange, topic, server, context, headers };
 }
 
 function share(

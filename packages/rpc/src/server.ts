@@ -1,4 +1,5 @@
 import {
+  type Activity,
   type Cancellation,
   type CloseOptions,
   type CloseReport,
@@ -16,6 +17,7 @@ import {
   MessagingError,
   messageOf,
   type Outcome,
+  processing,
   profiles,
   type Serializer,
   Server,
@@ -66,7 +68,7 @@ const CANCELS_REMEMBERED_MS = 60_000;
  */
 export class RPCServer implements AsyncDisposable {
   readonly #transport: Transport;
-  readonly #name: string;
+  readonly #place: { readonly exchange: string; readonly topic: string; readonly server: string };
   readonly #codec: RPCCodec;
   readonly #dispatcher: Dispatcher;
   readonly #invoke: Invoke<IncomingCall>;
@@ -83,7 +85,7 @@ export class RPCServer implements AsyncDisposable {
     checkTarget(target);
     this.#transport = transport;
     this.#codec = transport.wire.codecs.rpc ?? nativeCodec(transport.wire.contents);
-    this.#name = server;
+    this.#place = { exchange, topic, server };
     const all = ping ? [...endpoints, new PingEndpoint()] : endpoints;
     this.#dispatcher = new Dispatcher(all, access, (value, call) => this.#progress(value, call));
     this.#invoke = compose(layers, (call) => this.#dispatcher.invoke(call));
@@ -187,7 +189,7 @@ export class RPCServer implements AsyncDisposable {
     let call: IncomingCall | undefined;
     try {
       call = { method, namespace, version, args: restoredArgs(serializer, context, request.args), context, info };
-      const result = await this.#invoke(call);
+      const result = await this.#observed(call);
       const value = serializer.serializeEntity === undefined ? result : serializer.serializeEntity(context, result);
       const parts = info.progress?.sent ?? 0;
       return parts === 0 ? { kind: 'result', value } : { kind: 'result', value, parts };
@@ -196,6 +198,17 @@ export class RPCServer implements AsyncDisposable {
       this.#logFailure(request, error, isExpected);
       return { kind: 'failure', failure: failureOf(error, this.#errors) };
     }
+  }
+
+  #observed(call: IncomingCall): Promise<unknown> {
+    if (!processing.hasSubscribers) return this.#invoke(call);
+    return processing.tracePromise(this.#invoke, this.#activity(call), undefined, call);
+  }
+
+  #activity({ method, context, info }: IncomingCall): Activity {
+    const { id, headers } = info;
+    const about = { pattern: 'rpc', operation: 'serve', name: method } as const;
+    return { ...about, transport: this.#transport, ...this.#place, id, context, headers: { ...headers } };
   }
 
   #restored(request: Request): { readonly serializer: Serializer; readonly context: Context } {
@@ -254,7 +267,7 @@ export class RPCServer implements AsyncDisposable {
 
   #send(request: Request, reply: Reply): Promise<void> {
     const to = { kind: 'reply', name: request.replyTo ?? '' } as const;
-    const named = request.gather ? { ...reply, server: this.#name } : reply;
+    const named = request.gather ? { ...reply, server: this.#place.server } : reply;
     return this.#transport.send(to, this.#codec.encodeReply(request, named), profiles.reply);
   }
 }
