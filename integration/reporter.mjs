@@ -1,8 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import Mocha from 'mocha';
+import { printCounts } from './counts.mjs';
 
 /**
- * Mocha's spec reporter that ends with every skip by name and one line of counts.
+ * Mocha's spec reporter that ends with every skip by name and one line of counts; or, for who runs several of it, writes both
+ * to the file that `POSTHORN_COUNTED` names.
  *
  * A suite tells why it skips by `this.skipReason = '…'`, or by an entry `{ what, why }` in
  * `globalThis[Symbol.for('posthorn.skips')]`. An entry is the reason of the tests whose title begins with `what`, or of
@@ -30,14 +32,10 @@ export default class Reporter extends Mocha.reporters.Spec {
       for (const test of tests) test.why ??= entry.why;
       if (tests.length === 0 && !this.#explained.has(entry)) this.#skipped.push(entry);
     }
-    for (const { what, why } of this.#skipped) console.log(why ? `skipped: ${what} (${why})` : `skipped: ${what}`);
-    const broken = process.env.POSTHORN_BROKEN_CHECKS?.split(',').filter(Boolean) ?? [];
-    if (this.stats.passes + this.stats.failures === 0) broken.push('no test ran');
-    for (const name of broken) console.log(`failed: ${name}`);
-    const failed = this.stats.failures + broken.length;
-    console.log(`${this.stats.passes} passed, ${failed} failed, ${this.#skipped.length} skipped`);
-    if (process.env.POSTHORN_COUNTED) writeFileSync(process.env.POSTHORN_COUNTED, '');
-    finish(Math.max(failures, failed));
+    const counts = { passed: this.stats.passes, failed: this.stats.failures, skipped: this.#skipped };
+    if (process.env.POSTHORN_COUNTED) writeFileSync(process.env.POSTHORN_COUNTED, JSON.stringify(counts));
+    else printCounts(counts);
+    finish(failures);
   }
 
   /** Entries that are new belong to the test or suite that just ended. */

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { printCounts } from '../counts.mjs';
 import { alone, build, install, quietly, root, say } from './bootstrap.mjs';
 
 const broken = [];
@@ -20,18 +21,18 @@ await alone(() => {
 });
 
 const scratch = mkdtempSync(join(tmpdir(), 'posthorn-test-'));
-const counted = join(scratch, 'counted');
-const code = await mocha(specs(process.argv.slice(2)), {
-  POSTHORN_BROKEN_CHECKS: broken.join(','),
-  POSTHORN_COUNTED: counted,
-});
-// Without the reporter's count mocha died early, for example on an import that fails.
-if (!existsSync(counted)) {
-  for (const name of ['mocha ended before the tests were counted', ...broken]) console.log(`failed: ${name}`);
-  console.log(`0 passed, ${broken.length + 1} failed, 0 skipped`);
-}
-process.exitCode = existsSync(counted) ? code || Math.sign(broken.length) : code || 1;
+const counts = await Promise.all(lanes(process.argv.slice(2)).map(count));
 rmSync(scratch, { recursive: true });
+const sum = { passed: 0, failed: broken.length, skipped: [] };
+for (const { passed, failed, skipped } of counts) {
+  sum.passed += passed;
+  sum.failed += failed;
+  sum.skipped.push(...skipped);
+}
+if (sum.passed + sum.failed === 0) check('no test ran', () => false);
+for (const name of broken) console.log(`failed: ${name}`);
+printCounts(sum);
+process.exitCode = Math.sign(sum.failed);
 
 function check(name, passes) {
   if (passes()) return;
@@ -39,23 +40,46 @@ function check(name, passes) {
   broken.push(name);
 }
 
-/** Arguments that name test files replace ours; options alone are added to them. */
-function specs(args) {
+/**
+ * What each mocha runs: two at a time, since the tests wait for brokers more than they compute. Arguments that name test files
+ * replace ours; options alone are added to them.
+ */
+function lanes(args) {
   const files = args.some((arg) => !arg.startsWith('-') && (arg.includes('*') || existsSync(join(root, arg))));
-  if (files) return args;
-  const folders = ['integration/test', 'docs/test', 'bench/test'].filter((folder) => existsSync(join(root, folder)));
-  return ['packages/*/test', ...folders].map((folder) => `${folder}/**/*.test.ts`).concat(args);
+  if (files) return [args];
+  const all = ['packages/*', 'integration', 'docs', 'bench'].map((folder) => `${folder}/test/**/*.test.ts`);
+  const drivers = ['integration/test/{rabbit,amqp1}*.test.ts'];
+  return [
+    [...all, ...drivers.flatMap((file) => ['--ignore', file]), ...args],
+    [...drivers, ...args],
+  ];
+}
+
+/** Mocha's counts. What it printed is shown when it ends, but for the first, which is shown as it goes. */
+async function count(args, lane) {
+  const counted = join(scratch, `${lane}`);
+  const { code, output } = await mocha(args, { POSTHORN_COUNTED: counted }, lane === 0 ? 'inherit' : 'pipe');
+  process.stdout.write(output);
+  // Without the reporter's count mocha died early, for example on an import that fails.
+  const { passed, failed, skipped } = existsSync(counted)
+    ? JSON.parse(readFileSync(counted, 'utf8'))
+    : { passed: 0, failed: 0, skipped: [] };
+  if (code !== 0 && failed === 0) check(`mocha ended with ${code} before or after its tests`, () => false);
+  return { passed, failed, skipped };
 }
 
 /** Mocha's command would start Node once more to add the options, and pass no SIGTERM on. */
-function mocha(args, env) {
+async function mocha(args, env, stdout) {
   const options = JSON.parse(readFileSync(join(root, '.mocharc.json'), 'utf8'))['node-option'];
   const cli = realpathSync(join(root, 'node_modules/mocha/lib/cli/cli.js'));
   const child = spawn(process.execPath, [...options.map((option) => `--${option}`), cli, ...args], {
     cwd: root,
-    stdio: 'inherit',
+    stdio: ['inherit', stdout, stdout],
     env: { ...process.env, ...env },
   });
+  const chunks = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => chunks.push(chunk));
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
-  return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
+  const code = await new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
+  return { code, output: Buffer.concat(chunks) };
 }
