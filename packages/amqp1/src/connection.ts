@@ -11,6 +11,7 @@ import {
   onAbort,
   orAborted,
   type Status,
+  shuffled,
   type TransportUrl,
 } from '@posthorn/core';
 import { connectError, peerText, withoutConnection } from './errors.ts';
@@ -38,6 +39,7 @@ const CLOSE_MS = 5_000;
  */
 export class Connection {
   readonly #url: TransportUrl;
+  readonly #hosts: readonly Host[];
   readonly #settings: Amqp1Settings;
   readonly #context: DriverContext;
   readonly #listeners: ConnectionListener[] = [];
@@ -56,6 +58,7 @@ export class Connection {
 
   constructor(url: TransportUrl, settings: Amqp1Settings, context: DriverContext) {
     this.#url = url;
+    this.#hosts = settings.hosts === 'random' ? shuffled(url.hosts) : url.hosts;
     this.#settings = settings;
     this.#context = context;
   }
@@ -74,7 +77,7 @@ export class Connection {
     const deadline = performance.now() + connectWithinMs;
     for (let attempt = 0; ; attempt++) {
       const failures: MessagingError[] = [];
-      for (const _ of this.#url.hosts) {
+      for (const _ of this.#hosts) {
         try {
           return await this.#attempt();
         } catch (error) {
@@ -154,8 +157,7 @@ export class Connection {
   }
 
   async #attempt(): Promise<Link> {
-    const { hosts } = this.#url;
-    const host = hosts[this.#host % hosts.length];
+    const host = this.#hosts[this.#host % this.#hosts.length];
     if (host === undefined) throw new ConfigError('url', 'no host to connect to');
     const attempt = new AbortController();
     const late = new ConnectionError(`${hostText(host)}: no answer in time: is this an AMQP 1.0 broker?`);

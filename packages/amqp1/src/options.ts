@@ -21,6 +21,11 @@ export interface Amqp1Options {
   readonly idleTimeoutMs?: number | undefined;
   /** For one attempt to connect to one host: 10,000. */
   readonly connectTimeoutMs?: number | undefined;
+  /**
+   * In which order several hosts are tried: each process in an order of its own (`random`, the default), so that a fleet
+   * with one URL spreads over a cluster; or as `given`.
+   */
+  readonly hosts?: 'random' | 'given' | undefined;
   /** At start, go on trying for this long. Without it each host is tried once. */
   readonly connectWithinMs?: number | undefined;
   /** The pause before the first attempt to reconnect, doubled for each further one, with jitter: 100. */
@@ -79,6 +84,7 @@ type Defaulted =
   | 'connectTimeoutMs'
   | 'reconnectMinMs'
   | 'reconnectMaxMs'
+  | 'hosts'
   | 'declare'
   | 'durability'
   | 'onMismatch'
@@ -103,6 +109,7 @@ const schema: z.ZodType<Amqp1Settings> = z.strictObject({
   connectWithinMs: durationMs.optional(),
   reconnectMinMs: durationMs.default(100),
   reconnectMaxMs: durationMs.default(30_000),
+  hosts: z.enum(['random', 'given']).default('random'),
   declare: z.enum(['create', 'check', 'none']).default('create'),
   durability: z.enum(['durable', 'quorum']).default('durable'),
   onMismatch: z.enum(['adopt', 'fail']).default('adopt'),

@@ -78,7 +78,7 @@ describe('connecting over AMQP 1.0', () => {
   it('goes on to the next host, and names each where none answers', async () => {
     await using bad = await stranger((socket) => socket.destroy());
     await using good = await ScriptedPeer.open();
-    await (await dial(`amqp1://127.0.0.1:${bad.port},127.0.0.1:${good.port}`)).close();
+    await (await dial(`amqp1://127.0.0.1:${bad.port},127.0.0.1:${good.port}?hosts=given`)).close();
     const [code, text] = await failure(`amqp1://127.0.0.1:${bad.port},localhost:${bad.port}`);
     expect(code).to.equal('CONNECTION');
     expect(text).to.contain(`127.0.0.1:${bad.port}:`).and.to.contain(`localhost:${bad.port}:`);

@@ -73,6 +73,6 @@ export { Sweeper } from './sweeper.ts';
 export { addressOf, checkTarget, type Target } from './target.ts';
 export { type TlsSettings, tlsOptions } from './tls.ts';
 export { type Child, type OpenDriver, Transport, type TransportOptions } from './transport.ts';
-export { type Host, hostText, parseTransportUrl, type TransportUrl } from './url.ts';
+export { type Host, hostText, parseTransportUrl, shuffled, type TransportUrl } from './url.ts';
 export { checkVersion, compatible } from './version.ts';
 export { type NativeOptions, native, type Wire, type WireCodecs } from './wire.ts';

@@ -116,3 +116,9 @@ function describeUrl(
 function masked(key: string, value: string): string {
   return /pass|secret|token|key/i.test(key) ? '***' : encodeURIComponent(value);
 }
+
+/** The same hosts in an order of this process's own. */
+export function shuffled(hosts: readonly Host[]): readonly Host[] {
+  const drawn = hosts.map((host) => ({ host, lot: Math.random() }));
+  return drawn.sort((one, other) => one.lot - other.lot).map(({ host }) => host);
+}

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type Host, hostText, parseTransportUrl } from '../src/url.ts';
+import { type Host, hostText, parseTransportUrl, shuffled } from '../src/url.ts';
 import { thrownBy } from './support.ts';
 
 const host = (name: string, port?: number, username?: string, password?: string): Host => ({
@@ -133,5 +133,14 @@ describe('the transport URL', () => {
     expect(hostText(host('::1', 5672))).to.equal('[::1]:5672');
     expect(hostText(host('::1'))).to.equal('[::1]');
     expect(hostText(host('h', 1, 'u', 'p'))).to.equal('h:1');
+  });
+
+  it('puts hosts into an order that differs from process to process', () => {
+    const hosts = ['a', 'b', 'c'].map((name) => host(name));
+    const firsts = Array.from({ length: 300 }, () => shuffled(hosts)).map((order) => {
+      expect(order).to.have.members(hosts);
+      return order[0]?.host;
+    });
+    for (const { host: name } of hosts) expect(firsts.filter((first) => first === name)).to.have.length.within(50, 150);
   });
 });

@@ -11,6 +11,7 @@ import {
   onAbort,
   orAborted,
   type Status,
+  shuffled,
   type TransportUrl,
   tlsOptions,
 } from '@posthorn/core';
@@ -43,6 +44,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
  */
 export class Connection {
   readonly #url: TransportUrl;
+  readonly #hosts: readonly Host[];
   readonly #settings: RabbitSettings;
   readonly #context: DriverContext;
   readonly #name: string;
@@ -63,6 +65,7 @@ export class Connection {
 
   constructor(url: TransportUrl, settings: RabbitSettings, context: DriverContext, name: string) {
     this.#url = url;
+    this.#hosts = settings.hosts === 'random' ? shuffled(url.hosts) : url.hosts;
     this.#settings = settings;
     this.#context = context;
     this.#name = name;
@@ -86,7 +89,7 @@ export class Connection {
     const deadline = performance.now() + connectWithinMs;
     for (let attempt = 0; ; attempt++) {
       const failures: MessagingError[] = [];
-      for (const _ of this.#url.hosts) {
+      for (const _ of this.#hosts) {
         try {
           return this.#up(await this.#attempt());
         } catch (error) {
@@ -149,8 +152,7 @@ export class Connection {
   }
 
   async #attempt(): Promise<Link> {
-    const { hosts } = this.#url;
-    const host = hosts[this.#host % hosts.length];
+    const host = this.#hosts[this.#host % this.#hosts.length];
     if (host === undefined) throw new ConfigError('url', 'no host to connect to');
     const attempt = new AbortController();
     const late = new ConnectionError(`${hostText(host)}: no answer in time: is this an AMQP 0-9-1 broker?`);

@@ -16,6 +16,11 @@ export interface RabbitOptions {
   readonly heartbeatMs?: number | undefined;
   /** For one attempt to connect to one host: 10,000. */
   readonly connectTimeoutMs?: number | undefined;
+  /**
+   * In which order several hosts are tried: each process in an order of its own (`random`, the default), so that a fleet
+   * with one URL spreads over a cluster; or as `given`.
+   */
+  readonly hosts?: 'random' | 'given' | undefined;
   /** At start, go on trying for this long. Without it each host is tried once. */
   readonly connectWithinMs?: number | undefined;
   /** The pause before the first attempt to reconnect, doubled for each further one, with jitter: 100. */
@@ -68,6 +73,7 @@ type Defaulted =
   | 'connectTimeoutMs'
   | 'reconnectMinMs'
   | 'reconnectMaxMs'
+  | 'hosts'
   | 'connections'
   | 'declare'
   | 'durability'
@@ -91,6 +97,7 @@ const schema: z.ZodType<RabbitSettings> = z.strictObject({
   connectWithinMs: durationMs.optional(),
   reconnectMinMs: durationMs.default(100),
   reconnectMaxMs: durationMs.default(30_000),
+  hosts: z.enum(['random', 'given']).default('random'),
   connections: z.enum(['one', 'split']).default('one'),
   declare: z.enum(['create', 'check', 'none']).default('create'),
   durability: z.enum(['durable', 'quorum']).default('durable'),
