@@ -14,6 +14,7 @@ import {
   MessagingError,
   newId,
   OverloadedError,
+  observed,
   profiles,
   type Serializer,
   sending,
@@ -250,7 +251,7 @@ export class RPCClient<Api = UntypedApi> {
 
   #observed(call: OutgoingCall): Promise<unknown> {
     if (!sending.hasSubscribers) return this.#invoke(call);
-    return sending.tracePromise(this.#invoke, activityOf(call, this.#shared.transport), undefined, call);
+    return observed(sending, activityOf(call, this.#shared.transport), () => this.#invoke(call));
   }
 
   #perform(call: OutgoingCall): Promise<unknown> {
@@ -350,10 +351,13 @@ export class RPCClient<Api = UntypedApi> {
   }
 }
 
-function activityOf({ kind, target, method, context, headers }: OutgoingCall, transport: Transport): Activity {
+function activityOf(
+  { kind, target, method, args: content, context, headers }: OutgoingCall,
+  transport: Transport,
+): Activity {
   const { exchange = transport.wire.exchange, topic = '', server, fanout } = target;
   const operation = kind === 'cast' && fanout ? 'fanout' : kind;
-  return { pattern: 'rpc', operation, name: method, transport, exchange, topic, server, context, headers };
+  return { pattern: 'rpc', operation, name: method, transport, exchange, topic, server, context, content, headers };
 }
 
 function share(

@@ -17,6 +17,7 @@ import {
   MessagingError,
   messageOf,
   type Outcome,
+  observed,
   processing,
   profiles,
   type Serializer,
@@ -202,13 +203,13 @@ export class RPCServer implements AsyncDisposable {
 
   #observed(call: IncomingCall): Promise<unknown> {
     if (!processing.hasSubscribers) return this.#invoke(call);
-    return processing.tracePromise(this.#invoke, this.#activity(call), undefined, call);
+    return observed(processing, this.#activity(call), () => this.#invoke(call));
   }
 
-  #activity({ method, context, info }: IncomingCall): Activity {
+  #activity({ method, args: content, context, info }: IncomingCall): Activity {
     const { id, headers } = info;
     const about = { pattern: 'rpc', operation: 'serve', name: method } as const;
-    return { ...about, transport: this.#transport, ...this.#place, id, context, headers: { ...headers } };
+    return { ...about, transport: this.#transport, ...this.#place, id, context, content, headers: { ...headers } };
   }
 
   #restored(request: Request): { readonly serializer: Serializer; readonly context: Context } {

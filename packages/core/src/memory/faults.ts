@@ -8,8 +8,8 @@ export interface Faulty {
   deleteQueue(address: Address): void;
 }
 
-/** What the next send meets: it is routed and the connection lost before its confirm; it is refused; it is routed twice. */
-export type SendFault = 'cut' | 'refuse' | 'duplicate';
+/** What the next send meets: it is routed and the connection lost before its confirm; it is refused; it is routed twice; nothing. */
+export type SendFault = 'cut' | 'refuse' | 'duplicate' | 'none';
 
 /**
  * Troubles for memory transports, at the moment a test asks for them:
