@@ -1,4 +1,4 @@
-import { ConnectionError, Lifeline, messageOf } from '@posthorn/core';
+import { ConnectionError, Lifeline, type SupervisedLink } from '@posthorn/core';
 import { linkError } from './errors.ts';
 import { Flusher } from './flusher.ts';
 import type { Peer } from './profile.ts';
@@ -40,7 +40,7 @@ export interface AttachOptions {
  *
  * rhea has no promises; `guard` ends ours with the link or after a time.
  */
-export class Link {
+export class Link implements SupervisedLink {
   readonly connection: Connection;
   readonly generation: number;
   readonly host: string;
@@ -71,6 +71,10 @@ export class Link {
 
   get down(): Error | undefined {
     return this.#lifeline.down;
+  }
+
+  get bytesRead(): number | undefined {
+    return this.connection.socket.bytesRead;
   }
 
   /** Marks the link as dead and ends what is guarded. */
@@ -204,8 +208,11 @@ export class Link {
   }
 }
 
+const NO_LIMIT = 2 ** 32 - 1;
+
 function peerOf(connection: Connection): Peer {
-  const { properties, offered_capabilities: offered } = connection.remote.open ?? {};
+  const open = connection.remote.open ?? {};
+  const { properties, offered_capabilities: offered } = open;
   const text = (name: string): string | undefined => {
     const value = properties?.[name];
     return value === undefined || value === null ? undefined : String(value);
@@ -214,11 +221,13 @@ function peerOf(connection: Connection): Peer {
     product: text('product'),
     version: text('version'),
     capabilities: offered === undefined || offered === null ? [] : [offered].flat().map(String),
+    limits: {
+      heartbeatMs: open.idle_time_out ?? 0,
+      // By the protocol, no limit is said as the highest number.
+      frameMax: (open.max_frame_size ?? NO_LIMIT) >= NO_LIMIT ? 0 : open.max_frame_size,
+      channelMax: open.channel_max ?? 0,
+    },
   };
-}
-
-export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(messageOf(thrown));
 }
 
 /** rhea throws when it is asked to close what has just gone. */

@@ -1,5 +1,6 @@
 import {
   type Address,
+  asError,
   ConfigError,
   type Delivery,
   type DriverContext,
@@ -13,7 +14,7 @@ import {
 import type { Received } from './decoder.ts';
 import { isNotFound } from './errors.ts';
 import { type Arrival, Inlet } from './inlet.ts';
-import { asError, type Link } from './link.ts';
+import type { Link } from './link.ts';
 import type { Management } from './management.ts';
 import type { Amqp1Settings } from './options.ts';
 import type { Intake, Profile } from './profile.ts';

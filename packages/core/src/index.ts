@@ -1,12 +1,14 @@
 export { onAbort, orAborted, within } from './abort.ts';
 export { type Address, type AddressKind, describe, type Source } from './address.ts';
 export { type BackOffSettings, backOffMs } from './back-off.ts';
+export { Bag } from './bag.ts';
 export { Batcher, type BatchOptions } from './batcher.ts';
 export { Cancellation } from './cancellation.ts';
 export { durationMs, fromQuery, parseConfig } from './config.ts';
 export { BINARY, type ContentCodec, json } from './content.ts';
 export { type DeadLetter, DeadLetters, type DeadLettersOptions } from './dead-letters.ts';
-export { type Activity, processing, sending } from './diagnostics.ts';
+export type { Agreed, Comparison, Declaration, Inspection, PlanOptions } from './declaration.ts';
+export { type Activity, idsOf, observed, observedJob, processing, sending } from './diagnostics.ts';
 export type {
   Driver,
   DriverContext,
@@ -19,6 +21,7 @@ export type {
 } from './driver.ts';
 export {
   AccessError,
+  asError,
   ClosedError,
   ConfigError,
   ConnectionError,
@@ -69,6 +72,13 @@ export {
   type ServerOptions,
 } from './server.ts';
 export type { Status } from './status.ts';
+export {
+  type Dialer,
+  type LinkListener,
+  type SupervisedLink,
+  Supervisor,
+  type SupervisorSettings,
+} from './supervisor.ts';
 export { Sweeper } from './sweeper.ts';
 export { addressOf, checkTarget, type Target } from './target.ts';
 export { type TlsSettings, tlsOptions } from './tls.ts';

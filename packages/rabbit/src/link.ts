@@ -1,4 +1,4 @@
-import { Lifeline, messageOf } from '@posthorn/core';
+import { Lifeline, type SupervisedLink } from '@posthorn/core';
 import type { Channel, Model } from './amqplib.ts';
 import { Batch } from './batch.ts';
 
@@ -8,11 +8,13 @@ import { Batch } from './batch.ts';
  * Nothing of amqplib is awaited bare, since its promises stay pending for ever when the peer dies at the wrong moment:
  * `guard` ends them with the link or after a time.
  */
-export class Link {
+export class Link implements SupervisedLink {
   readonly model: Model;
   readonly generation: number;
   readonly host: string;
   readonly batch: Batch;
+  /** Until the broker is told a new token. */
+  refresh: NodeJS.Timeout | undefined;
   readonly #lifeline = new Lifeline();
   readonly #turns = new Map<string, Promise<unknown>>();
 
@@ -27,10 +29,15 @@ export class Link {
     return this.#lifeline.down;
   }
 
+  get bytesRead(): number | undefined {
+    return this.model.connection.stream?.bytesRead;
+  }
+
   /** Marks the link as dead and ends what is guarded. */
   fail(error: Error): void {
     if (this.down !== undefined) return;
     this.#lifeline.cut(error);
+    clearTimeout(this.refresh);
     this.batch.close();
   }
 
@@ -88,10 +95,6 @@ export class Link {
   destroy(error: Error = new Error('cut')): void {
     this.model.connection.stream?.destroy(error);
   }
-}
-
-export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(messageOf(thrown));
 }
 
 /** Closes a channel that nobody needs any more, in whatever state it is. */

@@ -1,5 +1,6 @@
 import {
   type Address,
+  asError,
   ConfigError,
   ConnectionError,
   type Delivery,
@@ -16,7 +17,7 @@ import {
 import type { Channel, Incoming } from './amqplib.ts';
 import { bind, declareIntake, isAdoptable, leaveQueue } from './declare.ts';
 import { channelError, isNotFound } from './errors.ts';
-import { asError, closeQuietly, type Link } from './link.ts';
+import { closeQuietly, type Link } from './link.ts';
 import type { RabbitSettings } from './options.ts';
 import { Settlements } from './settlements.ts';
 import type { Intake, Topology } from './topology.ts';

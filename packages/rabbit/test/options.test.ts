@@ -20,6 +20,7 @@ describe('the options of the RabbitMQ driver', () => {
   it('have the documented defaults', () => {
     expect(settings()).to.deep.equal({
       heartbeatMs: 30_000,
+      hosts: 'random',
       connectTimeoutMs: 10_000,
       reconnectMinMs: 100,
       reconnectMaxMs: 30_000,
