@@ -1,4 +1,4 @@
-import { ConfigError, type JobEnd, type Logger } from '@posthorn/core';
+import { ConfigError, idsOf, type JobEnd, type Logger, MalformedError } from '@posthorn/core';
 import { accepts, type NotificationFilter } from './filter.ts';
 import type { Notification } from './notification.ts';
 import { PRIORITIES, type Priority } from './priorities.ts';
@@ -29,7 +29,10 @@ interface Route {
   readonly methods: ReadonlyMap<Priority, (argument: unknown) => unknown>;
 }
 
-/** Hands notifications to the methods of endpoints; no I/O. What a method throws counts as `REQUEUE`, with the reason. */
+/**
+ * Hands notifications to the methods of endpoints; no I/O. What a method throws counts as `REQUEUE`, with the reason, but
+ * for a `MalformedError` of a single one: what cannot be understood now will not be later, and is a dead letter at once.
+ */
 export class NotificationDispatcher {
   readonly #routes: readonly Route[];
   readonly #logger: Logger;
@@ -50,6 +53,7 @@ export class NotificationDispatcher {
       notification.priority,
       (route) => (route.accepts(notification) ? notification : undefined),
       notification.eventType,
+      notification,
     );
   }
 
@@ -62,7 +66,12 @@ export class NotificationDispatcher {
     return this.#run(priority, part, `a batch of ${notifications.length}`);
   }
 
-  async #run(priority: Priority, argumentFor: (route: Route) => unknown, what: string): Promise<JobEnd> {
+  async #run(
+    priority: Priority,
+    argumentFor: (route: Route) => unknown,
+    what: string,
+    alone?: Notification,
+  ): Promise<JobEnd> {
     for (const route of this.#routes) {
       const method = route.methods.get(priority);
       const argument = method && argumentFor(route);
@@ -71,8 +80,10 @@ export class NotificationDispatcher {
         if ((await method.call(route.endpoint, argument)) === REQUEUE)
           return { outcome: 'release', reason: 'asked for again' };
       } catch (error) {
-        this.#logger.error({ err: error, priority }, `handling ${what} failed`);
-        return { outcome: 'release', reason: error };
+        const ids = alone && idsOf(alone.id, alone.headers);
+        this.#logger.error({ err: error, priority, ...ids }, `handling ${what} failed`);
+        const isHopeless = error instanceof MalformedError && !Array.isArray(argument);
+        return { outcome: isHopeless ? 'reject' : 'release', reason: error };
       }
     }
     return 'accept';

@@ -1,4 +1,4 @@
-import { ConfigError, silent } from '@posthorn/core';
+import { ConfigError, MalformedError, silent } from '@posthorn/core';
 import { expect } from 'chai';
 import { HANDLED, NotificationDispatcher, REQUEUE } from '../src/dispatcher.ts';
 import type { Notification } from '../src/notification.ts';
@@ -55,6 +55,14 @@ describe('a notification dispatcher', () => {
         outcome: 'release',
         reason: failure,
       });
+  });
+
+  it('rejects one that is malformed, which no retry will mend, and releases a batch with such a one', async () => {
+    const reason = new MalformedError('no id');
+    const info = (): Promise<never> => Promise.reject(reason);
+    expect(await dispatcher({ info }).dispatch(notification())).to.deep.equal({ outcome: 'reject', reason });
+    const batch = [notification(), notification()];
+    expect(await dispatcher({ info }).dispatchBatch('info', batch)).to.deep.equal({ outcome: 'release', reason });
   });
 
   it('hands an endpoint the part of a batch that its filter accepts, or does not ask it', async () => {

@@ -1,5 +1,5 @@
 export { expected, expose } from './access.ts';
-export type { Args, Endpoints, MethodName, Progress, Result, UntypedApi } from './api.ts';
+export type { Args, Endpoints, MethodName, Progress, Rest as CallArguments, Result, UntypedApi } from './api.ts';
 export {
   type CallOptions,
   type ClientOverrides,
