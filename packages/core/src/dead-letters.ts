@@ -47,12 +47,16 @@ export class DeadLetters {
   }
 
   /**
-   * Sends dead letters back to their home, to be tried anew: those with the ids, or all. One that is refused stays.
+   * Sends dead letters back to their home, to be tried anew: those with the ids, or all. At one that is refused it ends,
+   * and that one stays, with those after it; `onGone` is told of each that went before.
    *
    * @returns the ids of those that went
    * @throws {UnroutableError} the home does not exist any more
    */
-  async redrive(ids?: readonly string[]): Promise<readonly (string | undefined)[]> {
+  async redrive(
+    ids?: readonly string[],
+    onGone: (id: string | undefined) => void = () => undefined,
+  ): Promise<readonly (string | undefined)[]> {
     const wanted = ids && new Set(ids);
     return await this.#read(async (deliveries) => {
       const gone: (string | undefined)[] = [];
@@ -63,6 +67,7 @@ export class DeadLetters {
         await this.#transport.send(home, revived(message), { confirm: true, persistent: true, unrouted: 'fail' });
         await delivery.settle('accept');
         gone.push(messageId);
+        onGone(messageId);
       }
       return gone;
     });

@@ -48,7 +48,11 @@ export function observed<T>(
   activity: Activity,
   work: () => Promise<T>,
 ): Promise<T> {
-  return channel.tracePromise(() => (activity.within === undefined ? work() : activity.within(work)), activity);
+  // Async, so that what throws at once ends as what rejects does: with `asyncEnd`.
+  return channel.tracePromise(
+    async () => await (activity.within === undefined ? work() : activity.within(work)),
+    activity,
+  );
 }
 
 /** `observed`, for the work of a job: it fails without rejecting. */

@@ -1,4 +1,5 @@
 import type { Address, AddressKind, Source } from './address.ts';
+import type { Agreed, Comparison, Declaration, Inspection, PlanOptions } from './declaration.ts';
 import type { Logger } from './logger.ts';
 import type { Delivery, Message } from './message.ts';
 import type { Status } from './status.ts';
@@ -20,6 +21,8 @@ export interface Driver extends AsyncDisposable {
   readonly name: string;
   /** What the broker says it is, where there are several that one driver speaks to. Wires may look otherwise by it. */
   readonly product?: string | undefined;
+  /** What was agreed with the broker, for tools. Undefined while there is no connection. */
+  readonly agreed?: Agreed | undefined;
   /** What this connection can do. Never changes. */
   readonly features: Features;
 
@@ -59,6 +62,27 @@ export interface Driver extends AsyncDisposable {
    * two at once. Closing a view does nothing. Absent where the driver has only one.
    */
   view?(topology: unknown): Driver;
+
+  /**
+   * For tools, where `features.inspect` is declared: the queue behind an address, looked at without changing anything.
+   * Undefined for addresses that are no queue (`multicast`, `topic`). A queue that does not exist is an answer, not an
+   * error, and disturbs nothing that goes on.
+   */
+  inspect?(address: Address): Promise<Inspection | undefined>;
+
+  /**
+   * For tools, where `features.plan` is declared: what `subscribe` would declare for the sources, or `send` for the
+   * address, in the order in which it can be made. Pure: nothing is asked, nothing is made.
+   */
+  plan?(what: readonly Source[] | Address, options?: PlanOptions): readonly Declaration[];
+
+  /**
+   * For tools, where `features.declare` is declared: compares one declaration with what is there, makes it, or removes
+   * it with all that it holds. It never adopts: what is there with other attributes `differs`, and stays as it is. What
+   * is there already is made again without harm, and what is gone is removed without error. Private queues are nobody's
+   * to make: they are `absent`. A refusal for want of permission is `ACCESS`.
+   */
+  declare?(declaration: Declaration, verb: 'compare' | 'create' | 'remove'): Promise<Comparison>;
 
   /**
    * Ends every subscription, waits for sends in progress, disconnects. Always the same promise; never rejects. `signal`
@@ -147,6 +171,12 @@ export interface Features {
   readonly inPlace: boolean;
   /** Messages outlive the process of the broker. */
   readonly durable: boolean;
+  /** For tools: queues can be looked at. Default false. */
+  readonly inspect?: boolean;
+  /** For tools: it tells what it would declare. Default false. */
+  readonly plan?: boolean;
+  /** For tools: what it would declare can be compared, made and removed. Default false. */
+  readonly declare?: boolean;
 }
 
 /** What a driver's factory gets besides its own options. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, describe } from './address.ts';
+import { idsOf } from './diagnostics.ts';
 import type { SendOptions } from './driver.ts';
 import { type ErrorCode, MessagingError, messageOf } from './errors.ts';
 import type { Delivery, HeaderValue, Message } from './message.ts';
@@ -87,7 +88,7 @@ export class Redelivery {
         err: reason,
         from: describe(delivery.to),
         group: this.#home.name,
-        messageId: delivery.message.messageId,
+        ...idsOf(delivery.message.messageId, delivery.message.headers),
         deadLetter: this.#deadLetter,
       },
       `dead-lettered: ${text}`,
@@ -102,7 +103,8 @@ export class Redelivery {
       await delivery.settle('accept');
     } catch (error) {
       // The copy may or may not be there. Better twice than never, and never in a hot loop.
-      this.#transport.logger.warn({ err: error, to: describe(to) }, 'could not move a message: it goes back');
+      const ids = idsOf(copy.messageId, copy.headers);
+      this.#transport.logger.warn({ err: error, to: describe(to), ...ids }, 'could not move a message: it goes back');
       await sleep(this.#minDelayMs, undefined, { ref: false });
       await delivery.settle('release');
     }

@@ -2,6 +2,7 @@ import { within } from './abort.ts';
 import { describe, type Source } from './address.ts';
 import { Bag, type Bagged } from './bag.ts';
 import { Cancellation } from './cancellation.ts';
+import { idsOf } from './diagnostics.ts';
 import type { SubscribeOptions, Subscription } from './driver.ts';
 import { ClosedError, MessagingError, messageOf, TooLargeError } from './errors.ts';
 import type { Executor } from './executor.ts';
@@ -174,7 +175,7 @@ export class Server {
     if (delivery.redelivered && this.#takeOver(job, delivery, redelivery)) return;
     const held = { job, redelivery, started, delivery, cancellation: new Cancellation(), ended: false, slot: 0 };
     this.#waiting.add(held);
-    void this.#submit(held);
+    this.#submit(held);
   }
 
   /**
@@ -198,13 +199,17 @@ export class Server {
       : this.#started;
   }
 
-  async #submit(held: Held): Promise<void> {
-    try {
-      await this.#options.executor.submit(() => this.#run(held), held.job.key);
-    } catch (error) {
+  /** Not async itself: each layer of promises is felt in every message. */
+  #submit(held: Held): void {
+    const refused = (error: unknown): void => {
       this.#waiting.delete(held);
       void held.delivery.settle('release');
       this.#transport.logger.error({ err: error, job: held.job.name }, 'the executor refused a job');
+    };
+    try {
+      Promise.resolve(this.#options.executor.submit(() => this.#run(held), held.job.key)).catch(refused);
+    } catch (error) {
+      refused(error);
     }
   }
 
@@ -223,7 +228,12 @@ export class Server {
       void delivery.settle('reject');
       const code = error instanceof MessagingError ? error.code : 'MALFORMED';
       logger.warn(
-        { err: error, code, from: describe(delivery.to), messageId: delivery.message.messageId },
+        {
+          err: error,
+          code,
+          from: describe(delivery.to),
+          ...idsOf(delivery.message.messageId, delivery.message.headers),
+        },
         `rejected: ${messageOf(error)}`,
       );
       return undefined;
@@ -232,7 +242,7 @@ export class Server {
 
   #skip(delivery: Delivery, job: Job, why: string): void {
     void delivery.settle('accept');
-    this.#transport.logger.info({ job: job.name, messageId: job.id, why }, 'skipped');
+    this.#transport.logger.info({ ...aboutOf({ job, delivery }), why }, 'skipped');
   }
 
   async #run(held: Held): Promise<void> {
@@ -257,7 +267,7 @@ export class Server {
       held.ended = true;
       if (!first) await this.#settleAfter(held, end);
     } catch (error) {
-      this.#transport.logger.error({ err: error, job: job.name }, 'a job failed outside its handler');
+      this.#transport.logger.error({ err: error, ...aboutOf(held) }, 'a job failed outside its handler');
       void held.delivery.settle('reject');
     } finally {
       this.#running.delete(held);
@@ -315,4 +325,10 @@ export class Server {
       this.#idle = resolve;
     });
   }
+}
+
+/** For logs. */
+function aboutOf({ job, delivery }: Pick<Held, 'job' | 'delivery'>): object {
+  const { messageId, headers } = delivery.message;
+  return { job: job.name, ...idsOf(job.id ?? messageId, headers) };
 }

@@ -1,6 +1,7 @@
 import { type Address, describe, type Source } from './address.ts';
+import type { Agreed, Comparison, Declaration, Inspection, PlanOptions } from './declaration.ts';
 import type { Driver, DriverContext, Features, SendOptions, SubscribeOptions, Subscription } from './driver.ts';
-import { ClosedError, ConfigError, TooLargeError, UnroutableError } from './errors.ts';
+import { ClosedError, ConfigError, TooLargeError, UnroutableError, UnsupportedError } from './errors.ts';
 import { type Health, HealthRecord } from './health.ts';
 import { Inbox } from './inbox.ts';
 import { type Logger, silent } from './logger.ts';
@@ -127,6 +128,11 @@ export class Transport implements AsyncDisposable {
     return this.#driver.name;
   }
 
+  /** What the broker says it is, where there are several that the driver speaks to. */
+  get product(): string | undefined {
+    return this.#driver.product;
+  }
+
   get features(): Features {
     return this.#driver.features;
   }
@@ -173,6 +179,32 @@ export class Transport implements AsyncDisposable {
   ): Promise<Subscription> {
     if (this.#connection.closing !== undefined) return Promise.reject(new ClosedError('the transport'));
     return this.#driver.subscribe(from, receive, options);
+  }
+
+  /** For tools. See `Driver.agreed`. */
+  get agreed(): Agreed | undefined {
+    return this.#driver.agreed;
+  }
+
+  /** For tools. See `Driver.inspect`. @throws {UnsupportedError} */
+  async inspect(address: Address): Promise<Inspection | undefined> {
+    if (!this.features.inspect || this.#driver.inspect === undefined)
+      throw new UnsupportedError(this.name, 'looking at queues');
+    return await this.#driver.inspect(address);
+  }
+
+  /** For tools. See `Driver.plan`. @throws {UnsupportedError} */
+  plan(what: readonly Source[] | Address, options?: PlanOptions): readonly Declaration[] {
+    if (!this.features.plan || this.#driver.plan === undefined)
+      throw new UnsupportedError(this.name, 'telling what it declares');
+    return this.#driver.plan(what, options);
+  }
+
+  /** For tools. See `Driver.declare`. @throws {UnsupportedError} */
+  async declare(declaration: Declaration, verb: 'compare' | 'create' | 'remove'): Promise<Comparison> {
+    if (!this.features.declare || this.#driver.declare === undefined)
+      throw new UnsupportedError(this.name, 'declaring apart from sending and subscribing');
+    return await this.#driver.declare(declaration, verb);
   }
 
   /** Closes the child with this transport. Returns how to undo that. */

@@ -127,6 +127,20 @@ describe('dead letters', () => {
     expect((await letters.list()).map(({ id }) => id)).to.deep.equal(['a', 'c']);
   });
 
+  it('tell of each that went, where a later one is refused, which stays with those after it', async () => {
+    await bury('a', 'b');
+    const to = { kind: 'group', name: `${group}.dead` } as const;
+    for (const id of ['lost', 'after'])
+      await transport.send(to, text(id, { messageId: id, headers: { 'ph-home': 'mailbox gone' } }), { confirm: true });
+    await serve();
+    const gone: unknown[] = [];
+    const letters = new DeadLetters(transport, group);
+    const refused = await rejection(letters.redrive(undefined, (id) => gone.push(id)));
+    expect(refused).to.have.property('code', 'UNROUTABLE');
+    expect(gone).to.deep.equal(['a', 'b']);
+    expect((await letters.list()).map(({ id }) => id)).to.deep.equal(['lost', 'after']);
+  });
+
   it('stay when their group does not exist any more', async () => {
     const home = { kind: 'mailbox', name: 'gone' } as const;
     const to = { kind: 'group', name: `${home.name}.dead` } as const;

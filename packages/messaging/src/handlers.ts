@@ -1,6 +1,7 @@
-import { Batcher, type BatchOptions, ConfigError, type JobEnd, type Logger, matcher } from '@posthorn/core';
+import { Batcher, type BatchOptions, ConfigError, type JobEnd, matcher, type Transport } from '@posthorn/core';
 import type { MessageType } from './message-type.ts';
 import type { ReceivedMessage } from './received-message.ts';
+import { endOf } from './receiving.ts';
 
 /** Does the work of one message. A throw means: again, later. */
 export type Handler<Payload> = (payload: Payload, message: ReceivedMessage<Payload>) => unknown;
@@ -25,7 +26,7 @@ const CATCH_ALL = '#';
  * which they were bound, `#` last of all. No I/O.
  */
 export class Handlers {
-  readonly #logger: Logger;
+  readonly #transport: Transport;
   readonly #types = new Set<string>();
   /** By name and major version. */
   readonly #byType = new Map<string, Run>();
@@ -33,8 +34,8 @@ export class Handlers {
   readonly #batchers: Batcher<ReceivedMessage>[] = [];
   #batchSizes = 0;
 
-  constructor(logger: Logger) {
-    this.#logger = logger;
+  constructor(transport: Transport) {
+    this.#transport = transport;
   }
 
   get empty(): boolean {
@@ -83,14 +84,16 @@ export class Handlers {
   #runner(handling: Handling<unknown>): Run {
     if (handling.length === 1) {
       const [handle] = handling;
-      return (message) => endOf(this.#logger, message, () => handle(message.payload, message));
+      return (message) => endOf(this.#transport, message, () => handle(message.payload, message));
     }
     const [batch, handle] = handling;
     const { size, maxAgeMs } = batch;
     if (!Number.isInteger(size) || size < 1) throw new ConfigError('size', 'expected an integer above 0');
     if (!(maxAgeMs > 0)) throw new ConfigError('maxAgeMs', 'expected milliseconds above 0');
     const batcher = new Batcher<ReceivedMessage>(batch, async ([first, ...others]) =>
-      first === undefined ? 'accept' : await endOf(this.#logger, first, () => handle([first, ...others])),
+      first === undefined
+        ? 'accept'
+        : await endOf(this.#transport, [first, ...others], () => handle([first, ...others])),
     );
     this.#batchers.push(batcher);
     this.#batchSizes += size;
@@ -100,19 +103,4 @@ export class Handlers {
 
 function keyOf({ type, version }: MessageType): string {
   return `${type} ${Number.parseInt(version, 10)}.x`;
-}
-
-/** How a message ends with the function that handles it, or a batch with its first message. */
-export async function endOf(
-  logger: Logger,
-  { messageId, type, attempts }: ReceivedMessage,
-  handle: () => unknown,
-): Promise<JobEnd> {
-  try {
-    await handle();
-    return 'accept';
-  } catch (error) {
-    logger.error({ err: error, messageId, attempts }, `handling ${type} failed`);
-    return { outcome: 'release', reason: error };
-  }
 }

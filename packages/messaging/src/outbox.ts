@@ -1,10 +1,14 @@
 import {
+  type Activity,
   ConfigError,
   describe,
   type ErrorCode,
+  type Message,
   MessagingError,
   OverloadedError,
+  observed,
   type SendOptions,
+  sending,
   TimeoutError,
   type Transport,
 } from '@posthorn/core';
@@ -120,8 +124,25 @@ export class Outbox {
    * `drop` make `dropped`), `MALFORMED`, `TOO_LARGE`, `UNSUPPORTED`, `ACCESS`
    * @throws the signal's reason, untouched
    */
-  async send(to: PublishAddress, { envelope, signer }: Draft, options: OutboxSendOptions): Promise<PublishResult> {
-    const { unrouted, retention, delayMs, priority, signal } = options;
+  async send(to: PublishAddress, draft: Draft, options: OutboxSendOptions): Promise<PublishResult> {
+    if (!sending.hasSubscribers) return await this.#send(to, draft, options);
+    const { message_type: name, message_id: id, payload: content } = draft.envelope;
+    const exchange = to.kind === 'topic' ? to.exchange : undefined;
+    const about = { pattern: 'messaging', operation: 'publish', name, transport: this.#transport } as const;
+    const activity: Activity = { ...about, exchange, topic: placeOf(to).key, id, context: {}, content, headers: {} };
+    return await observed(sending, activity, async () => {
+      const result = await this.#send(to, draft, options, activity.headers);
+      activity.failure = result.error;
+      return result;
+    });
+  }
+
+  async #send(
+    to: PublishAddress,
+    { envelope, signer }: Draft,
+    { unrouted, retention, delayMs, priority, signal }: OutboxSendOptions,
+    headers?: Message['headers'],
+  ): Promise<PublishResult> {
     const place = placeOf(to);
     checkName(to.kind === 'topic' ? 'the routing key' : 'the mailbox', place.key);
     if (to.kind === 'topic') checkName('the exchange', to.exchange);
@@ -129,7 +150,11 @@ export class Outbox {
     const encoded = this.#codec.encode(signer === undefined ? envelope : sign(envelope, place, signer));
     const expiresAt = expires_at === undefined ? Number.POSITIVE_INFINITY : Date.parse(expires_at);
     const ttlMs = Math.max(1, expiresAt - Date.now());
-    const message = expires_at === undefined ? encoded : { ...encoded, ttlMs };
+    const message = {
+      ...encoded,
+      ...(headers && { headers: { ...headers, ...encoded.headers } }),
+      ...(expires_at !== undefined && { ttlMs }),
+    };
     signal?.throwIfAborted();
     const refusal = this.#makeRoom(to);
     if (refusal !== undefined) return this.#dropped(messageId, refusal);

@@ -1,4 +1,4 @@
-import { attemptsOf, type Delivery, originOf } from '@posthorn/core';
+import { attemptsOf, type Delivery, type HeaderValue, originOf } from '@posthorn/core';
 import type { Envelope, Place } from './envelope.ts';
 import { placeOf } from './place.ts';
 
@@ -22,6 +22,8 @@ export interface ReceivedMessage<Payload = unknown> {
   readonly attempts: number;
   /** Whether the broker says that it was delivered before. */
   readonly redelivered: boolean;
+  /** All that came with the message: `traceparent` for one. */
+  readonly headers: Readonly<Record<string, HeaderValue>>;
   /** All of it, as it came. */
   readonly envelope: Envelope;
 }
@@ -52,6 +54,7 @@ export function receivedMessage(
     replyTo: envelope.reply_to,
     attempts: attemptsOf(delivery) + 1,
     redelivered: delivery.redelivered,
+    headers: delivery.message.headers ?? {},
     envelope,
   };
 }

@@ -16,6 +16,8 @@ import {
   MalformedError,
   MessagingError,
   newId,
+  observedJob,
+  processing,
   Redelivery,
   Server,
   type Transport,
@@ -24,13 +26,14 @@ import { BurstLog } from './burst-log.ts';
 import { cloudEvents } from './cloud-events.ts';
 import { type Envelope, type EnvelopeCodec, identityOf } from './envelope.ts';
 import { Gate } from './gate.ts';
-import { type BatchHandler, endOf, type Handler, Handlers, type Handling } from './handlers.ts';
+import { type BatchHandler, type Handler, Handlers, type Handling } from './handlers.ts';
 import { mailboxRetention } from './mailbox.ts';
 import { type MessageClass, type MessageType, MessageTypes, messageTypeOf } from './message-type.ts';
 import { nativeEnvelope } from './native-envelope.ts';
 import { Once } from './once.ts';
 import { PrivateRetry } from './private-retry.ts';
 import { publishedAt, type ReceivedMessage, receivedMessage } from './received-message.ts';
+import { activityOf, endOf } from './receiving.ts';
 import type { Sources } from './sources.ts';
 import { homeOf, type SubscriberOptions, sourcesOf } from './subscriber-options.ts';
 import { Turns } from './turns.ts';
@@ -79,7 +82,7 @@ export class Subscriber implements AsyncDisposable {
     this.#home = homeOf(transport, options);
     this.#transport = transport;
     this.#options = options;
-    this.#handlers = new Handlers(logger);
+    this.#handlers = new Handlers(transport);
     this.#types = new MessageTypes(types);
     this.#codecs = [...(envelope ? [envelope] : []), nativeEnvelope, CLOUD_EVENTS];
     const group = this.#home === undefined ? `private ${newId()}` : describe(this.#home);
@@ -258,7 +261,6 @@ export class Subscriber implements AsyncDisposable {
   }
 
   async #dispatch(message: ReceivedMessage): Promise<JobEnd> {
-    const { logger } = this.#transport;
     const { onVersion, onUnknown } = this.#options;
     const found = this.#types.resolve(message.envelope);
     let understood = message;
@@ -269,16 +271,21 @@ export class Subscriber implements AsyncDisposable {
         return { outcome: 'reject', reason: error };
       }
     } else if (found.kind !== 'unknown') {
-      if (onVersion !== undefined) return await endOf(logger, message, () => onVersion(message));
+      if (onVersion !== undefined) return await endOf(this.#transport, message, () => onVersion(message));
       const text = `${message.type} ${message.version} came, where ${found.type.version} is known`;
       return { outcome: 'reject', reason: new MessagingError('UNSUPPORTED_VERSION', text) };
     }
-    if (this.#handlers.empty) return await this.#stream.add(understood);
+    if (this.#handlers.empty) return await this.#iterated(understood);
     const run = this.#handlers.find(found.kind === 'known' ? found.type : undefined, message.key);
     if (run !== undefined) return await run(understood);
-    if (onUnknown !== undefined) return await endOf(logger, understood, () => onUnknown(understood));
+    if (onUnknown !== undefined) return await endOf(this.#transport, understood, () => onUnknown(understood));
     const { type, exchange, key } = message;
     this.#unhandled.warn({ type, exchange, key }, 'no handler takes it: done with');
     return 'accept';
+  }
+
+  #iterated(message: ReceivedMessage): Promise<JobEnd> {
+    if (!processing.hasSubscribers) return this.#stream.add(message);
+    return observedJob(activityOf(this.#transport, message), () => this.#stream.add(message));
   }
 }

@@ -1,4 +1,5 @@
 import {
+  type Activity,
   Batcher,
   type BatchOptions,
   type CloseOptions,
@@ -12,6 +13,8 @@ import {
   type JobEnd,
   JobStream,
   type Lane,
+  observedJob,
+  processing,
   Redelivery,
   type Retention,
   type RetryPolicy,
@@ -68,6 +71,7 @@ const CONCURRENCY = 16;
  */
 export class NotificationListener implements AsyncDisposable {
   readonly #transport: Transport;
+  readonly #options: NotificationListenerOptions | BatchListenerOptions;
   readonly #codec: NotifyCodec;
   readonly #serializer: Serializer;
   readonly #dispatcher: NotificationDispatcher | undefined;
@@ -75,11 +79,15 @@ export class NotificationListener implements AsyncDisposable {
   readonly #batchers: ReadonlyMap<Priority, Batcher<Notification>>;
   readonly #server: Server;
 
+  // Two signatures: by a union, the types of the methods' arguments could not be told.
+  constructor(transport: Transport, options: NotificationListenerOptions);
+  constructor(transport: Transport, options: BatchListenerOptions);
   constructor(transport: Transport, options: NotificationListenerOptions | BatchListenerOptions) {
     const { targets, pool, batch, endpoints, serializer = {} } = options;
     for (const { topic, exchange } of targets) checkTarget({ topic, ...(exchange !== undefined && { exchange }) });
     if (targets.length === 0) throw new TargetError('a notification listener needs at least one target');
     this.#transport = transport;
+    this.#options = options;
     this.#codec = transport.wire.codecs.notify ?? nativeNotifyCodec(transport.wire.contents);
     this.#serializer = serializer;
     this.#dispatcher = endpoints === undefined ? undefined : new NotificationDispatcher(endpoints, transport.logger);
@@ -158,19 +166,40 @@ export class NotificationListener implements AsyncDisposable {
   }
 
   #open(delivery: Delivery): Job {
-    const decoded = this.#codec.decode(delivery.message);
-    const serializer = this.#serializer;
-    const context = serializer.deserializeContext?.(decoded.context) ?? decoded.context;
-    const payload =
-      serializer.deserializeEntity === undefined
-        ? decoded.payload
-        : serializer.deserializeEntity(context, decoded.payload);
-    const notification = { ...decoded, context, payload };
+    const notification = this.#deserialized(this.#codec.decode(delivery.message));
     return {
       id: notification.id,
       name: notification.eventType,
-      run: () => this.#handle(notification),
+      run: () => this.#observed(notification),
     };
+  }
+
+  #deserialized(notification: Notification): Notification {
+    const serializer = this.#serializer;
+    if (serializer.deserializeContext === undefined && serializer.deserializeEntity === undefined) return notification;
+    const context = serializer.deserializeContext?.(notification.context) ?? notification.context;
+    const payload =
+      serializer.deserializeEntity === undefined
+        ? notification.payload
+        : serializer.deserializeEntity(context, notification.payload);
+    return { ...notification, context, payload };
+  }
+
+  /** What is batched waits for others, and is processed with them. */
+  #observed(notification: Notification): Promise<JobEnd> {
+    if (!processing.hasSubscribers || this.#batchers.size > 0) return this.#handle(notification);
+    const { id, eventType, context, payload, headers } = notification;
+    const activity = { ...this.#activity(eventType, payload), id, context, headers: { ...headers } };
+    return observedJob(activity, () => this.#handle(notification));
+  }
+
+  #activity(name: string, content: unknown): Activity {
+    const { targets } = this.#options;
+    const exchanges = new Set(targets.map(({ exchange = this.#transport.wire.exchange }) => exchange));
+    const [exchange] = exchanges.size === 1 ? exchanges : [];
+    const topic = targets.map((target) => target.topic).join(',');
+    const about = { pattern: 'notify', operation: 'listen', name, transport: this.#transport } as const;
+    return { ...about, exchange, topic, context: {}, content, headers: {} };
   }
 
   #handle(notification: Notification): Promise<JobEnd> {
@@ -179,10 +208,14 @@ export class NotificationListener implements AsyncDisposable {
   }
 
   #batcher(priority: Priority, batch: BatchOptions): Batcher<Notification> {
-    return new Batcher(
-      batch,
-      async (notifications) => (await this.#dispatcher?.dispatchBatch(priority, notifications)) ?? 'accept',
-    );
+    const dispatch = async (notifications: readonly Notification[]): Promise<JobEnd> =>
+      (await this.#dispatcher?.dispatchBatch(priority, notifications)) ?? 'accept';
+    return new Batcher(batch, (notifications) => {
+      if (!processing.hasSubscribers) return dispatch(notifications);
+      const members = notifications.map(({ id, headers }) => ({ id, headers: { ...headers } }));
+      const payloads = notifications.map(({ payload }) => payload);
+      return observedJob({ ...this.#activity(priority, payloads), batch: members }, () => dispatch(notifications));
+    });
   }
 }
 

@@ -14,7 +14,7 @@ const EVENT = 'ph-event';
 const PRIORITY = 'ph-priority';
 const TIMESTAMP = 'ph-timestamp';
 const CONTEXT = 'ph-context';
-const OURS = /^ph-/;
+const OURS = 'ph-';
 
 /** The native wire: message-id is the notification's, its metadata are headers, and the body is the payload alone. */
 export function nativeNotifyCodec(contents: readonly ContentCodec[]): NotifyCodec {
@@ -22,18 +22,18 @@ export function nativeNotifyCodec(contents: readonly ContentCodec[]): NotifyCode
     encode({ id, publisherId, eventType, priority, payload, timestamp, context, headers }) {
       const [content] = contents;
       if (content === undefined) throw new MalformedError('no content codec');
+      // Assigned, because what follows a spread in a literal takes half a microsecond each.
+      const all: Record<string, HeaderValue> = { ...headers };
+      all[PUBLISHER] = publisherId;
+      all[EVENT] = eventType;
+      all[PRIORITY] = priority;
+      all[TIMESTAMP] = timestamp.toISOString();
+      if (Object.keys(context).length > 0) all[CONTEXT] = attempt('the context', () => JSON.stringify(context));
       return {
         messageId: id,
         contentType: content.contentType,
         body: attempt('the payload', () => content.encode(payload)),
-        headers: {
-          ...headers,
-          [PUBLISHER]: publisherId,
-          [EVENT]: eventType,
-          [PRIORITY]: priority,
-          [TIMESTAMP]: timestamp.toISOString(),
-          ...(Object.keys(context).length > 0 && { [CONTEXT]: attempt('the context', () => JSON.stringify(context)) }),
-        },
+        headers: all,
       };
     },
 
@@ -57,13 +57,16 @@ export function nativeNotifyCodec(contents: readonly ContentCodec[]): NotifyCode
         payload: attempt('the payload', () => content.decode(message.body)),
         timestamp,
         context: headers[CONTEXT] === undefined ? {} : contextOf(text(message, CONTEXT)),
-        headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !OURS.test(name))) as Record<
-          string,
-          HeaderValue
-        >,
+        headers: othersOf(headers),
       };
     },
   };
+}
+
+/** Without ours. */
+function othersOf(headers: NonNullable<Message['headers']>): Record<string, HeaderValue> {
+  const entries = Object.entries(headers).filter(([name]) => !name.startsWith(OURS));
+  return entries.length === 0 ? {} : Object.fromEntries(entries);
 }
 
 function text({ headers = {} }: Message, name: string): string {

@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import {
   ConfigError,
   type Context,
   checkTarget,
-  newId,
+  observed,
   type Retention,
   type Serializer,
+  sending,
   type Transport,
 } from '@posthorn/core';
 import type { Notification } from './notification.ts';
@@ -87,29 +89,40 @@ export class Notifier {
   /**
    * Resolves when every outlet has it; with `messaging`, when the broker took responsibility.
    *
-   * @throws the first outlet's failure; with several, an `AggregateError` of all
+   * @throws (rejects) an outlet's failure; where several failed, an `AggregateError` of all
    */
-  async notify(
+  notify(
     priority: Priority,
     context: Context,
     eventType: string,
     payload: unknown,
     { signal, headers }: NotifyOptions = {},
   ): Promise<void> {
+    try {
+      const notification = this.#notification(priority, context, eventType, payload, headers);
+      const { topics = [], exchange, retention, timeoutMs } = this.#options;
+      const transport = this.#transport;
+      const surroundings: OutletContext = { transport, topics, exchange, retention, timeoutMs, signal };
+      if (sending.hasSubscribers) return this.#observed(notification, surroundings);
+      return tellAll(this.#outlets, notification, surroundings);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #notification(
+    priority: Priority,
+    context: Context,
+    eventType: string,
+    payload: unknown,
+    headers: Notification['headers'],
+  ): Notification {
     if (typeof eventType !== 'string' || eventType === '')
       throw new ConfigError('eventType', 'expected a non-empty string');
-    const {
-      publisherId,
-      topics = [],
-      exchange,
-      retention,
-      timeoutMs,
-      serializer,
-      contextKeys = SAFE_CONTEXT_KEYS,
-    } = this.#options;
+    const { publisherId, serializer, contextKeys = SAFE_CONTEXT_KEYS } = this.#options;
     const plain = serializer?.serializeContext?.(context) ?? context;
-    const notification: Notification = {
-      id: uuid(),
+    return {
+      id: randomUUID(),
       publisherId,
       eventType,
       priority,
@@ -118,12 +131,22 @@ export class Notifier {
       context: allowedContext(plain, contextKeys),
       headers,
     };
-    const surroundings: OutletContext = { transport: this.#transport, topics, exchange, retention, timeoutMs, signal };
-    await tellAll(this.#outlets, notification, surroundings);
   }
-}
 
-/** Random 128 bits in the form of a UUID, as oslo.messaging writes the ids of notifications. */
-function uuid(): string {
-  return newId().replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-a$4-$5');
+  #observed(notification: Notification, surroundings: OutletContext): Promise<void> {
+    const { id, eventType: name, context, payload: content } = notification;
+    const { transport, topics, exchange = transport.wire.exchange } = surroundings;
+    const headers = { ...notification.headers };
+    const about = {
+      pattern: 'notify',
+      operation: 'notify',
+      name,
+      transport,
+      exchange,
+      topic: topics.join(','),
+    } as const;
+    return observed(sending, { ...about, id, context, content, headers }, () =>
+      tellAll(this.#outlets, { ...notification, headers }, surroundings),
+    );
+  }
 }

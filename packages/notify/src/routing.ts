@@ -29,7 +29,7 @@ export function routing(rules: RoutingRules, outlets: readonly Outlet[]): Outlet
     async notify(notification, context) {
       const { eventType, priority } = notification;
       const chosen = new Set(routes.filter(({ accepts }) => accepts(eventType, priority)).map(({ outlet }) => outlet));
-      await tellAll(chosen, notification, context);
+      await tellAll([...chosen], notification, context);
     },
   };
 }

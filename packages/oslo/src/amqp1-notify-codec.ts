@@ -3,6 +3,7 @@ import type { NotifyCodec } from '@posthorn/notify';
 import { asObject, envelopeOf, openEnvelope, readObject } from './envelope.ts';
 import { stringify } from './json.ts';
 import { fromInner, type NotificationFormat, toInner } from './notify-codec.ts';
+import { withTrace } from './trace.ts';
 
 /** Notifications as the amqp driver of oslo.messaging up to 14 has them: the envelope, if any, stands beside the context. */
 export function amqp1Notify(format: NotificationFormat, strict: boolean): NotifyCodec {
@@ -12,7 +13,7 @@ export function amqp1Notify(format: NotificationFormat, strict: boolean): Notify
       const inner = toInner(notification);
       const request = format === 'v2' ? envelopeOf(inner) : inner;
       return {
-        body: Buffer.from(stringify({ request, context })),
+        body: Buffer.from(stringify({ request, context: strict ? context : withTrace(context, headers) })),
         ...(!strict && { messageId: id }),
         ...(!strict && headers !== undefined && { headers }),
       };

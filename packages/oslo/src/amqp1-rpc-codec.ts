@@ -4,6 +4,7 @@ import { asObject, type Inner, openEnvelope, readObject } from './envelope.ts';
 import { decodeFailure, encodeFailure } from './failure.ts';
 import { stringify } from './json.ts';
 import { LEAST_MONITOR_MS, problemOf, resultOf, seconds } from './rpc-codec.ts';
+import { headersOf, withTrace } from './trace.ts';
 
 /**
  * RPC as the amqp driver of oslo.messaging up to 14 speaks it: the body is JSON text of request and context, and the
@@ -35,7 +36,7 @@ function encodeRequest(request: Request, strict: boolean): Message {
         ...(namespace !== undefined && { namespace }),
         ...(typeof version === 'string' && { version }),
       },
-      context,
+      context: strict ? context : withTrace(context, headers),
       ...(monitorMs !== undefined && { call_monitor_timeout: seconds(monitorMs) }),
     }),
     ...((replyTo !== undefined || !strict) && { messageId: id }),
@@ -46,8 +47,9 @@ function encodeRequest(request: Request, strict: boolean): Message {
 }
 
 function decodeRequest(message: Message): Incoming {
-  const { request: inner, context, call_monitor_timeout } = read(message);
+  const { request: inner, context: given, call_monitor_timeout } = read(message);
   const { method, args = {}, namespace, version } = openEnvelope(asObject(inner, 'the request'));
+  const context = asObject(given ?? {}, 'the context');
   const { messageId: id = newId(), replyTo, ttlMs: timeoutMs, headers = {} } = message;
   const request: Request = {
     id,
@@ -55,12 +57,12 @@ function decodeRequest(message: Message): Incoming {
     namespace: typeof namespace === 'string' ? namespace : undefined,
     version: version === undefined || version === null ? version : String(version),
     args,
-    context: asObject(context ?? {}, 'the context'),
+    context,
     replyTo,
     timeoutMs,
     monitorMs:
       typeof call_monitor_timeout === 'number' && call_monitor_timeout > 0 ? call_monitor_timeout * 1_000 : undefined,
-    headers,
+    headers: headersOf(headers, context),
     problem: problemOf(method, args),
   };
   return { kind: 'request', request };

@@ -68,12 +68,13 @@ function writeMembers(value: object, path: string, above: object[]): string {
   return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${write(member, `${path}.${key}`, above)}`).join(',')}}`;
 }
 
-/** Where JSON.parse would fail, or lose digits without a word. */
-const SPECIAL = /\d{16}|NaN|Infinity/;
+/** Where JSON.parse would fail, or lose digits without a word. Not the ids in texts, which are of digits, too. */
+const SPECIAL = /[-:,[\s]\d{16}|NaN|Infinity/;
+const LONG_NUMBER = /^\d{16}/;
 
 /** @throws {SyntaxError} */
 export function parse(text: string): unknown {
-  return SPECIAL.test(text) ? new Parser(text).document() : JSON.parse(text);
+  return SPECIAL.test(text) || LONG_NUMBER.test(text) ? new Parser(text).document() : JSON.parse(text);
 }
 
 const SPACE = /[ \t\n\r]*/y;

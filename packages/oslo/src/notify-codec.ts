@@ -1,7 +1,8 @@
 import { MalformedError, type Message, newId } from '@posthorn/core';
 import { type Notification, type NotifyCodec, parsePriority } from '@posthorn/notify';
-import { type Inner, packContext, seal, unpackContext, unseal } from './envelope.ts';
+import { bare, type Inner, packContext, seal, unpackContext, unseal } from './envelope.ts';
 import { stringify } from './json.ts';
+import { headersOf, withTrace } from './trace.ts';
 
 /** `v2` is the envelope (`messagingv2` in Python), `v1` the bare message (`messaging`). Both are understood. */
 export type NotificationFormat = 'v1' | 'v2';
@@ -15,12 +16,14 @@ export function osloNotify(format: NotificationFormat, strict: boolean): NotifyC
     encode(notification) {
       const { context, headers } = notification;
       const unique = newId();
-      const inner: Inner = { ...toInner(notification), _unique_id: unique, ...packContext(context) };
-      const sealed =
-        format === 'v2'
-          ? seal(inner)
-          : { body: Buffer.from(stringify(inner)), contentType: 'application/json', contentEncoding: 'utf-8' };
-      return { ...sealed, headers: strict ? {} : { ...headers }, ...(!strict && { messageId: unique }) };
+      const inner = toInner(notification);
+      inner['_unique_id'] = unique;
+      packContext(strict ? context : withTrace(context, headers), inner);
+      const message = format === 'v2' ? seal(inner) : bare(stringify(inner));
+      if (strict) return message;
+      if (headers !== undefined) message.headers = { ...headers };
+      message.messageId = unique;
+      return message;
     },
 
     defaultGroup: (_exchange, key) => key,
@@ -33,7 +36,14 @@ export function osloNotify(format: NotificationFormat, strict: boolean): NotifyC
 }
 
 /** A notification as Python writes it, without its context. */
-export function toInner({ id, publisherId, eventType, priority, payload, timestamp }: Notification): Inner {
+export function toInner({
+  id,
+  publisherId,
+  eventType,
+  priority,
+  payload,
+  timestamp,
+}: Notification): Record<string, unknown> {
   return {
     message_id: id,
     publisher_id: publisherId,
@@ -57,7 +67,7 @@ export function fromInner(inner: Inner, context: Notification['context'], { head
     payload: inner['payload'] ?? null,
     timestamp: parsePythonTime(text(inner, 'timestamp')),
     context,
-    headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !OURS.test(name))),
+    headers: headersOf(Object.fromEntries(Object.entries(headers).filter(([name]) => !OURS.test(name))), context),
   };
 }
 

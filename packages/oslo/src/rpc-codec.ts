@@ -2,6 +2,7 @@ import { MalformedError, type Message, type MessagingError, newId } from '@posth
 import type { Incoming, Reply, Request, RPCCodec } from '@posthorn/rpc';
 import { type Inner, packContext, seal, unpackContext, unseal } from './envelope.ts';
 import { decodeFailure, encodeFailure } from './failure.ts';
+import { headersOf, withTrace } from './trace.ts';
 
 /** Python's servers send a sign of life every N/2 whole seconds, so N must be at least this. */
 export const LEAST_MONITOR_MS = 2_000;
@@ -13,25 +14,26 @@ export const LEAST_MONITOR_MS = 2_000;
  * properties, which Python ignores.
  */
 export function osloRPC(strict: boolean): OsloRPC {
-  // A reply is looked at twice, for its id and for its content, and parsed once.
-  const parsed = new WeakMap<Message, Inner>();
-  const read = (message: Message): Inner => {
-    const inner = parsed.get(message) ?? unseal(message);
-    parsed.set(message, inner);
-    return inner;
-  };
+  // A reply is looked at for its id, next for its content, and parsed once.
+  let last: { readonly message: Message; readonly inner: Inner } | undefined;
   return {
     codec: {
       encodeRequest: (request) => encodeRequest(request, strict),
       decodeRequest,
       encodeReply: (request, reply) => encodeReply(request, reply, strict),
-      decodeReply: (message) => decodeReply(read(message)),
+      decodeReply(message) {
+        const inner = last?.message === message ? last.inner : unseal(message);
+        last = undefined;
+        return decodeReply(inner);
+      },
       leastMonitorMs: LEAST_MONITOR_MS,
       // Python's own calls are not mandatory: nobody serves the topic, and nobody is told.
       ...(strict && { profiles: { call: { unrouted: 'drop' } } }),
     },
     correlate(message) {
-      const { _msg_id } = read(message);
+      const inner = unseal(message);
+      last = { message, inner };
+      const { _msg_id } = inner;
       return typeof _msg_id === 'string' ? _msg_id : undefined;
     },
   };
@@ -46,22 +48,23 @@ export interface OsloRPC {
 function encodeRequest(request: Request, strict: boolean): Message {
   const { id, method, args, namespace, version, replyTo, timeoutMs, monitorMs, context, headers } = request;
   if (args instanceof Uint8Array) throw new MalformedError('the arguments: bytes have no form on the oslo wire');
-  const inner: Inner = {
-    method,
-    args,
-    ...(namespace !== undefined && { namespace }),
-    ...(typeof version === 'string' && { version }),
-    ...(replyTo !== undefined && { _msg_id: id, _reply_q: replyTo, _timeout: seconds(monitorMs) }),
-    _unique_id: id,
-    ...packContext(context),
-  };
-  return {
-    ...seal(inner),
-    headers: strict ? {} : { ...headers },
-    ...(!strict && { messageId: id }),
-    ...(!strict && replyTo !== undefined && { correlationId: id }),
-    ...(timeoutMs !== undefined && { ttlMs: timeoutMs }),
-  };
+  const inner: Record<string, unknown> = { method, args };
+  if (namespace !== undefined) inner['namespace'] = namespace;
+  if (typeof version === 'string') inner['version'] = version;
+  if (replyTo !== undefined) {
+    inner['_msg_id'] = id;
+    inner['_reply_q'] = replyTo;
+    inner['_timeout'] = seconds(monitorMs);
+  }
+  inner['_unique_id'] = id;
+  packContext(strict ? context : withTrace(context, headers), inner);
+  const message = seal(inner);
+  if (timeoutMs !== undefined) message.ttlMs = timeoutMs;
+  if (strict) return message;
+  if (headers !== undefined) message.headers = { ...headers };
+  message.messageId = id;
+  if (replyTo !== undefined) message.correlationId = id;
+  return message;
 }
 
 export function seconds(monitorMs: number | undefined): number | null {
@@ -72,7 +75,8 @@ function decodeRequest(message: Message): Incoming {
   const inner = unseal(message);
   const { method, args = {}, namespace, version, _msg_id, _reply_q, _timeout, _unique_id } = inner;
   const deliveryId = typeof _unique_id === 'string' ? _unique_id : (message.messageId ?? newId());
-  const { compression: _, ...headers } = message.headers ?? {};
+  const headers = withoutCompression(message.headers);
+  const context = unpackContext(inner);
   const awaited = typeof _msg_id === 'string' && typeof _reply_q === 'string';
   const request: Request = {
     id: awaited ? _msg_id : deliveryId,
@@ -81,14 +85,21 @@ function decodeRequest(message: Message): Incoming {
     namespace: typeof namespace === 'string' ? namespace : undefined,
     version: version === undefined || version === null ? version : String(version),
     args,
-    context: unpackContext(inner),
+    context,
     replyTo: awaited ? _reply_q : undefined,
     timeoutMs: message.ttlMs,
     monitorMs: typeof _timeout === 'number' && _timeout > 0 ? _timeout * 1_000 : undefined,
-    headers,
+    headers: headersOf(headers, context),
     problem: problemOf(method, args),
   };
   return { kind: 'request', request };
+}
+
+/** kombu's own. */
+function withoutCompression(headers: Message['headers'] = {}): NonNullable<Message['headers']> {
+  if (!('compression' in headers)) return headers;
+  const { compression: _, ...rest } = headers;
+  return rest;
 }
 
 export function problemOf(method: unknown, args: unknown): MessagingError | undefined {
@@ -107,7 +118,9 @@ function encodeReply({ id }: Request, reply: Reply, strict: boolean): Message {
     _msg_id: id,
     _unique_id: unique,
   };
-  return { ...seal(inner), headers: {}, ...(!strict && { messageId: unique }) };
+  const message = seal(inner);
+  if (!strict) message.messageId = unique;
+  return message;
 }
 
 export function resultOf(value: unknown): unknown {

@@ -77,9 +77,10 @@ describe('the envelope', () => {
 describe('the context', () => {
   it('has a key for each entry, and comes back from among the others', () => {
     const context = { user: 'u1', tags: ['a'], none: null, _context_: 1, '': 2 };
-    const packed = packContext(context);
-    expect(Object.keys(packed)).to.include.members(['_context_user', '_context_tags', '_context_none']);
-    expect(unpackContext({ method: 'x', _msg_id: 'y', ...packed })).to.deep.equal(context);
+    const packed = { method: 'x', _msg_id: 'y' };
+    packContext(context, packed);
+    expect(Object.keys(packed)).to.include.members(['method', '_context_user', '_context_tags', '_context_none']);
+    expect(unpackContext(packed)).to.deep.equal(context);
   });
 
   it('may have an entry named like a prototype, and changes none', () => {

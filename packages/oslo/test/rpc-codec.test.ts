@@ -45,7 +45,7 @@ describe('an oslo request', () => {
 
   it('comes back as it was', () => {
     const args = { nan: Number.NaN, big: 2n ** 60n, text: 'é', none: null };
-    const headers = { traceparent: '00-1-2-03' };
+    const headers = { tenant: 't-1' };
     const sent = requestOf({
       args,
       replyTo: 'reply_1',

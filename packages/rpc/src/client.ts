@@ -306,7 +306,7 @@ export class RPCClient<Api = UntypedApi> {
     if (!transport.inbox.has(id)) return;
     pending.timeoutMs = Math.max(1, Math.ceil(pending.timeoutMs));
     const message = this.#encode(call, id, replyTo, pending.timeoutMs);
-    transport.send(to, message, pending).catch(pending.giveUp);
+    transport.send(to, message, pending).catch((error: unknown) => pending.giveUp(error));
   }
 
   async #cast(call: OutgoingCall): Promise<void> {

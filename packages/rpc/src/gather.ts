@@ -124,10 +124,10 @@ export class PendingGather implements Pending {
     if (this.#written && this.signal?.aborted) cancelAll(this.#shared, this.to, this.id);
   }
 
-  readonly giveUp = (reason: unknown): void => {
+  giveUp(reason: unknown): void {
     const error = reason instanceof UnroutableError ? new UnroutableError(this.what, reason.address) : reason;
     this.#shared.transport.inbox.fail(this.id, error);
-  };
+  }
 
   /** One reply that cannot be read does not spoil the others. */
   #read(message: Message): Gathered<unknown> | undefined {

@@ -24,7 +24,7 @@ const SERVER = 'ph-server';
 const PART = 'ph-part';
 const PARTS = 'ph-parts';
 const CREDIT = 'ph-credit';
-const OURS = /^ph-/;
+const OURS = 'ph-';
 
 const NO_BYTES = new Uint8Array(0);
 const NO_HEADERS: Readonly<Record<string, HeaderValue>> = {};
@@ -95,7 +95,7 @@ function readRequest(
   headers: Readonly<Record<string, HeaderValue>>,
 ): Request {
   if (message.messageId === undefined) throw new MalformedError('a request without a message id');
-  const method = text(headers, METHOD);
+  const method = text(headers[METHOD], METHOD);
   if (method === undefined || method === '') throw new MalformedError(`a request without the header ${METHOD}`);
   const args = decodeContent(contents, message, 'the arguments');
   if (typeof args !== 'object' || args === null || Array.isArray(args)) {
@@ -105,13 +105,13 @@ function readRequest(
   if (monitorMs !== undefined && !(typeof monitorMs === 'number' && monitorMs > 0)) {
     throw new MalformedError(`the header ${MONITOR} is not a number above 0`);
   }
-  const window = count(headers, WINDOW);
-  const context = text(headers, CONTEXT);
+  const window = count(headers[WINDOW], WINDOW);
+  const context = text(headers[CONTEXT], CONTEXT);
   return {
     id: message.messageId,
     method,
-    namespace: text(headers, NAMESPACE),
-    version: text(headers, VERSION),
+    namespace: text(headers[NAMESPACE], NAMESPACE),
+    version: text(headers[VERSION], VERSION),
     args,
     context: context === undefined ? {} : decodeContext(context),
     replyTo: message.replyTo,
@@ -174,11 +174,11 @@ function decodeReply(contents: readonly ContentCodec[], message: Message): Reply
   if (status === 'heartbeat') return { kind: 'heartbeat' };
   const value = decodeContent(contents, message, 'the reply');
   if (status === 'progress') return asPart(value, message, headers);
-  const server = text(headers, SERVER);
+  const server = text(headers[SERVER], SERVER);
   if (status === 'failure')
     return { kind: 'failure', failure: asFailure(value), ...(server !== undefined && { server }) };
   if (status !== undefined) throw new MalformedError(`a reply of unknown status ${status}`);
-  const parts = count(headers, PARTS);
+  const parts = count(headers[PARTS], PARTS);
   if (parts === undefined && server === undefined) return { kind: 'result', value };
   return { kind: 'result', value, ...(parts !== undefined && { parts }), ...(server !== undefined && { server }) };
 }
@@ -188,7 +188,7 @@ function asPart(
   { messageId: id, replyTo }: Message,
   headers: Readonly<Record<string, HeaderValue>>,
 ): Part {
-  const part = count(headers, PART);
+  const part = count(headers[PART], PART);
   if (id === undefined || replyTo === undefined || part === undefined)
     throw new MalformedError(`progress without a message id, a reply address or the header ${PART}`);
   return { kind: 'progress', value, part, producer: { id, replyTo } };
@@ -200,7 +200,7 @@ function controlHeaders(id: string, control: Control): Record<string, HeaderValu
 
 function decodeControl({ headers = NO_HEADERS }: Message): Control {
   if (headers[CANCEL] !== undefined) return { kind: 'cancel' };
-  const granted = count(headers, CREDIT);
+  const granted = count(headers[CREDIT], CREDIT);
   if (granted === undefined) throw new MalformedError('an answer to progress that is neither credit nor a cancel');
   return { kind: 'credit', granted };
 }
@@ -235,14 +235,12 @@ function decodeContext(encoded: string): Context {
   throw new MalformedError(`the header ${CONTEXT} is not a JSON object`);
 }
 
-function text(headers: Readonly<Record<string, HeaderValue>>, name: string): string | undefined {
-  const value = headers[name];
+function text(value: HeaderValue | undefined, name: string): string | undefined {
   if (value === undefined || typeof value === 'string') return value;
   throw new MalformedError(`the header ${name} is not a string`);
 }
 
-function count(headers: Readonly<Record<string, HeaderValue>>, name: string): number | undefined {
-  const value = headers[name];
+function count(value: HeaderValue | undefined, name: string): number | undefined {
   if (value === undefined || (typeof value === 'number' && Number.isSafeInteger(value) && value > 0)) return value;
   throw new MalformedError(`the header ${name} is not a whole number above 0`);
 }
@@ -251,7 +249,7 @@ function foreign(headers: Readonly<Record<string, HeaderValue>>): Record<string,
   let rest: Record<string, HeaderValue> | undefined;
   for (const name of Object.keys(headers)) {
     const value = headers[name];
-    if (OURS.test(name) || value === undefined) continue;
+    if (name.startsWith(OURS) || value === undefined) continue;
     rest ??= {};
     rest[name] = value;
   }

@@ -79,7 +79,7 @@ export interface Pending extends Expectation, SendOptions {
   /** What is left of the call's when the request is written. */
   timeoutMs: number;
   /** Ends the wait. */
-  readonly giveUp: (reason: unknown) => void;
+  giveUp(reason: unknown): void;
   /** Ends the wait when nothing was heard for so long. */
   watch?(silenceMs: number): void;
 }

@@ -10,39 +10,44 @@ import {
 import { errorOf } from './errors.ts';
 import { cancelAll, type OutgoingCall, type Pending, type Shared } from './outgoing.ts';
 
-/** A call that waits for its reply. */
+/** A call that waits for its reply. There may be many: what it can learn from others, or need not keep, it does not hold. */
 export class PendingCall implements Pending {
   readonly call: OutgoingCall;
   readonly to: Address;
   readonly result: Promise<unknown>;
   id = '';
   timeoutMs: number;
-  readonly confirm: boolean;
-  readonly unrouted: Unrouted;
-  readonly persistent: boolean;
   readonly signal?: AbortSignal;
   readonly #shared: Shared;
   #written = false;
   #partial: unknown;
   /** Ends the call when the server has gone silent. */
   #silence: NodeJS.Timeout | undefined;
-  #resolve: (value: unknown) => void = () => {};
-  #reject: (reason: unknown) => void = () => {};
+  #resolve: (value: unknown) => void = unset;
+  #reject: (reason: unknown) => void = unset;
 
   constructor(call: OutgoingCall, to: Address, shared: Shared) {
-    const { confirm, unrouted, persistent } = shared.profile;
     this.call = call;
     this.to = to;
     this.timeoutMs = call.timeoutMs;
-    this.confirm = confirm;
-    this.unrouted = unrouted;
-    this.persistent = persistent;
     if (call.signal !== undefined) this.signal = call.signal;
     this.#shared = shared;
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  get confirm(): boolean {
+    return this.#shared.profile.confirm;
+  }
+
+  get unrouted(): Unrouted {
+    return this.#shared.profile.unrouted;
+  }
+
+  get persistent(): boolean {
+    return this.#shared.profile.persistent;
   }
 
   get what(): string {
@@ -99,10 +104,10 @@ export class PendingCall implements Pending {
   }
 
   /** A transport that knows at once that nobody serves says where, but not what was called. */
-  readonly giveUp = (reason: unknown): void => {
+  giveUp(reason: unknown): void {
     const error = reason instanceof UnroutableError ? new UnroutableError(this.what, reason.address) : reason;
     this.#shared.transport.inbox.fail(this.id, error);
-  };
+  }
 
   watch(silenceMs: number): void {
     const silent = (): void => this.giveUp(new TimeoutError(`${this.what}: no sign of life, and`, silenceMs));
@@ -114,3 +119,5 @@ export class PendingCall implements Pending {
     return serializer.deserializeEntity === undefined ? value : serializer.deserializeEntity(this.call.context, value);
   }
 }
+
+function unset(): void {}

@@ -44,7 +44,9 @@ export async function waitUntilReady<Api>(
   client: RPCClient<Api>,
   { timeoutMs = 60_000, signal }: WaitOptions = {},
 ): Promise<void> {
-  const pinger = client.prepare({}) as unknown as RPCClient;
+  // The ping is in the default namespace, whatever the client's methods are in.
+  const plain: object = { namespace: undefined, version: undefined, versionCap: undefined };
+  const pinger = client.prepare(plain) as unknown as RPCClient;
   const deadline = performance.now() + timeoutMs;
   let tryMs = FIRST_TRY_MS;
   for (;;) {

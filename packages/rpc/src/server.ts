@@ -11,6 +11,7 @@ import {
   describe,
   type Executor,
   type Invoke,
+  idsOf,
   type Job,
   type Lane,
   type Layer,
@@ -157,7 +158,7 @@ export class RPCServer implements AsyncDisposable {
     if (request.replyTo === undefined) throw problem;
     void delivery.settle('reject');
     this.#transport.logger.warn(
-      { err: problem, from: describe(delivery.to), messageId: request.id },
+      { err: problem, from: describe(delivery.to), ...idsOf(request.id, request.headers) },
       `refused: ${problem.message}`,
     );
     void this.#reply(request, { kind: 'failure', failure: failureOf(problem, this.#errors) });
@@ -172,8 +173,15 @@ export class RPCServer implements AsyncDisposable {
   async #run(request: Request, deadline: number | undefined, cancellation: Cancellation): Promise<Outcome> {
     const info = new Info(request, deadline, cancellation, this.#writer(request, cancellation));
     const beat = this.#heartbeats(request, cancellation);
+    let call: IncomingCall | undefined;
+    let reply: Reply;
     try {
-      const reply = await this.#handle(request, info);
+      try {
+        call = this.#restored(request, info);
+        reply = this.#resultOf(await this.#observed(call), call, info);
+      } catch (error) {
+        reply = this.#failureOf(error, request, call, info);
+      }
       clearInterval(beat);
       if (request.replyTo !== undefined && !info.expired) await this.#reply(request, reply);
     } finally {
@@ -183,22 +191,21 @@ export class RPCServer implements AsyncDisposable {
     return 'accept';
   }
 
-  async #handle(request: Request, info: Info): Promise<Reply> {
-    const { serializer, context } = this.#restored(request);
+  /** @throws what the application's serializer throws */
+  #restored(request: Request, info: Info): IncomingCall {
+    const { method, namespace, version, args } = request;
+    const serializer = this.#serializer;
+    const context = serializer.deserializeContext?.(request.context) ?? request.context;
     enterScope(context, info);
-    const { method, namespace, version } = request;
-    let call: IncomingCall | undefined;
-    try {
-      call = { method, namespace, version, args: restoredArgs(serializer, context, request.args), context, info };
-      const result = await this.#observed(call);
-      const value = serializer.serializeEntity === undefined ? result : serializer.serializeEntity(context, result);
-      const parts = info.progress?.sent ?? 0;
-      return parts === 0 ? { kind: 'result', value } : { kind: 'result', value, parts };
-    } catch (error) {
-      const isExpected = info.isReason(error) || (call !== undefined && this.#dispatcher.expects(call, error));
-      this.#logFailure(request, error, isExpected);
-      return { kind: 'failure', failure: failureOf(error, this.#errors) };
-    }
+    return { method, namespace, version, args: restoredArgs(serializer, context, args), context, info };
+  }
+
+  /** @throws what the application's serializer throws */
+  #resultOf(result: unknown, { context }: IncomingCall, info: Info): Reply {
+    const serializer = this.#serializer;
+    const value = serializer.serializeEntity === undefined ? result : serializer.serializeEntity(context, result);
+    const parts = info.progress?.sent ?? 0;
+    return parts === 0 ? { kind: 'result', value } : { kind: 'result', value, parts };
   }
 
   #observed(call: IncomingCall): Promise<unknown> {
@@ -206,23 +213,39 @@ export class RPCServer implements AsyncDisposable {
     return observed(processing, this.#activity(call), () => this.#invoke(call));
   }
 
-  #activity({ method, args: content, context, info }: IncomingCall): Activity {
-    const { id, headers } = info;
-    const about = { pattern: 'rpc', operation: 'serve', name: method } as const;
-    return { ...about, transport: this.#transport, ...this.#place, id, context, content, headers: { ...headers } };
+  #activity({ method: name, args: content, context, info }: IncomingCall): Activity {
+    const { exchange, topic, server } = this.#place;
+    const { id } = info;
+    const headers = { ...info.headers };
+    const transport = this.#transport;
+    return {
+      pattern: 'rpc',
+      operation: 'serve',
+      name,
+      transport,
+      exchange,
+      topic,
+      server,
+      id,
+      context,
+      content,
+      headers,
+    };
   }
 
-  #restored(request: Request): { readonly serializer: Serializer; readonly context: Context } {
-    const serializer = this.#serializer;
-    return { serializer, context: serializer.deserializeContext?.(request.context) ?? request.context };
+  #failureOf(error: unknown, request: Request, call: IncomingCall | undefined, info: Info): Reply {
+    const isExpected = info.isReason(error) || (call !== undefined && this.#dispatcher.expects(call, error));
+    this.#logFailure(request, error, isExpected);
+    return { kind: 'failure', failure: failureOf(error, this.#errors) };
   }
 
-  #logFailure({ id, method }: Request, error: unknown, asExpected: boolean): void {
+  #logFailure({ id, method, headers }: Request, error: unknown, asExpected: boolean): void {
     const { logger } = this.#transport;
+    const about = { method, ...idsOf(id, headers) };
     const foreign = error instanceof NoSuchMethodError || error instanceof UnsupportedVersionError;
-    if (foreign) logger.warn({ method, messageId: id }, `refused: ${error.message}`);
-    else if (asExpected) logger.debug({ err: error, method, messageId: id }, `${method} failed as expected`);
-    else logger.error({ err: error, method, messageId: id }, `${method} failed: ${messageOf(error)}`);
+    if (foreign) logger.warn(about, `refused: ${error.message}`);
+    else if (asExpected) logger.debug({ err: error, ...about }, `${method} failed as expected`);
+    else logger.error({ err: error, ...about }, `${method} failed: ${messageOf(error)}`);
   }
 
   #writer(request: Request, cancellation: Cancellation): ProgressWriter | undefined {
@@ -249,20 +272,18 @@ export class RPCServer implements AsyncDisposable {
   /** Never rejects: a reply that cannot be written becomes a failure, and one that cannot be sent a log line. */
   async #reply(request: Request, reply: Reply, cancellation?: Cancellation): Promise<void> {
     const { logger } = this.#transport;
+    const { method, id, headers } = request;
     try {
       await this.#send(request, reply);
     } catch (error) {
       const code = error instanceof MessagingError ? error.code : undefined;
       if ((code === 'MALFORMED' || code === 'TOO_LARGE') && reply.kind !== 'failure') {
-        logger.error({ err: error, method: request.method, messageId: request.id }, 'a result that cannot be sent');
+        logger.error({ err: error, method, ...idsOf(id, headers) }, 'a result that cannot be sent');
         return this.#reply(request, { kind: 'failure', failure: failureOf(error, this.#errors) });
       }
       const isGone = code === 'UNROUTABLE';
       if (isGone) cancellation?.cancel(new MessagingError('CLOSED', 'the caller is gone'));
-      logger[isGone ? 'debug' : 'warn'](
-        { err: error, method: request.method, messageId: request.id },
-        'a reply was lost',
-      );
+      logger[isGone ? 'debug' : 'warn']({ err: error, method, ...idsOf(id, headers) }, 'a reply was lost');
     }
   }
 

@@ -1,4 +1,4 @@
-import { type JobEnd, type Logger, MessagingError, messageOf, newId } from '@posthorn/core';
+import { idsOf, type JobEnd, type Logger, MessagingError, messageOf, newId } from '@posthorn/core';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ControllerFactory } from './controller.ts';
 import type { Discovery } from './discovery.ts';
@@ -22,6 +22,8 @@ interface Route {
   /** The handler's `this`: a new one for each message, unless it is a singleton. */
   readonly instance: () => object | Promise<object>;
 }
+
+type OnFailure = (error: unknown) => void;
 
 export interface DispatcherOptions {
   readonly services: readonly RunningService[];
@@ -48,19 +50,22 @@ export class Dispatcher {
     }
   }
 
-  /** @param last whether a `NackableError` would be in vain, because there is no further attempt */
-  async dispatch(message: ServiceMessage, last: boolean): Promise<JobEnd> {
-    if (message.type === 'request') return await this.#request(message, last);
+  /**
+   * @param last whether a `NackableError` would be in vain, because there is no further attempt
+   * @param onFailure told of what handlers and middlewares throw
+   */
+  async dispatch(message: ServiceMessage, last: boolean, onFailure: OnFailure = () => {}): Promise<JobEnd> {
+    if (message.type === 'request') return await this.#request(message, last, onFailure);
     // An answer belongs to one service; to what is published each class may have subscribed.
     const services = message.type === 'notification' ? this.#services : [{ service: message.destination.service }];
     const keys = new Set(services.map(({ service }) => keyOf(message.type, service, message.source)));
     const routes = [...keys].flatMap((key) => this.#routes.get(key) ?? []);
     if (routes.length === 0) return this.#unhandled(message);
-    const ends = await Promise.all(routes.map((route) => this.#deliver(route, message)));
+    const ends = await Promise.all(routes.map((route) => this.#deliver(route, message, onFailure)));
     return ends.find((end) => end !== 'accept') ?? 'accept';
   }
 
-  async #request(request: ServiceRequest, last: boolean): Promise<JobEnd> {
+  async #request(request: ServiceRequest, last: boolean, onFailure: OnFailure): Promise<JobEnd> {
     const key = keyOf('request', request.destination.service, request.destination);
     const [route] = this.#routes.get(key) ?? [];
     let end: JobEnd = 'accept';
@@ -76,6 +81,7 @@ export class Dispatcher {
       }
     } catch (error) {
       this.#failed(route, request, error);
+      onFailure(error);
       if (error instanceof NackableError) {
         end = { outcome: 'release', reason: error };
         if (!last) return end;
@@ -87,13 +93,14 @@ export class Dispatcher {
     return (await this.#answer(service, latest, answer)) ?? end;
   }
 
-  async #deliver(route: Route, message: ServiceMessage): Promise<JobEnd> {
+  async #deliver(route: Route, message: ServiceMessage, onFailure: OnFailure): Promise<JobEnd> {
     try {
       const passed = await entering(route.service, message);
       if (!(passed instanceof Answer)) await this.#run(route, passed);
       return 'accept';
     } catch (error) {
       this.#failed(route, message, error);
+      onFailure(error);
       return error instanceof NackableError ? { outcome: 'release', reason: error } : 'accept';
     }
   }
@@ -148,15 +155,16 @@ export class Dispatcher {
 
   #unhandled(message: ServiceMessage): JobEnd {
     const error = notFound(message);
-    this.#logger.warn({ err: error, correlationId: message.correlationId }, error.message);
+    const { correlationId, messageId, headers } = message;
+    this.#logger.warn({ err: error, correlationId, ...idsOf(messageId, headers) }, error.message);
     return 'accept';
   }
 
   #failed(route: Pick<Route, 'handler'> | undefined, message: ServiceMessage, error: unknown): void {
-    const { type, correlationId, source } = message;
+    const { type, correlationId, source, messageId, headers } = message;
     const who = route?.handler.name ?? `${message.destination}`;
     this.#logger.error(
-      { err: error, correlationId, source: `${source}` },
+      { err: error, correlationId, ...idsOf(messageId, headers), source: `${source}` },
       `${who} failed on a ${type}: ${messageOf(error)}`,
     );
   }

@@ -1,4 +1,5 @@
-import type { Retention, Transport } from '@posthorn/core';
+import { type Address, observed, type Retention, type SendOptions, sending, type Transport } from '@posthorn/core';
+import { activityOf } from './activity.ts';
 import { encode } from './codec.ts';
 import type { Discovery } from './discovery.ts';
 import { addressOf, fateOf, type Lanes } from './layout.ts';
@@ -31,14 +32,22 @@ export class Sender {
   async send(message: ServiceMessage): Promise<void> {
     const { lanes, retention } = this.#options;
     const exchange = await this.#exchangeFor(message);
-    const encoded = encode(message);
-    this.#transport.logger.debug({ sent: new Masked(message) }, 'sending a message');
-    await this.#transport.send(addressOf(message, exchange, lanes), encoded, {
+    const to = addressOf(message, exchange, lanes);
+    const options: SendOptions = {
       confirm: true,
       persistent: true,
       ...fateOf(message, exchange, lanes),
       ...(retention && { retention }),
-    });
+    };
+    if (!sending.hasSubscribers) return await this.#send(to, message, options);
+    const activity = activityOf(message, 'sent', to, this.#transport);
+    await observed(sending, activity, () => this.#send(to, { ...message, headers: activity.headers }, options));
+  }
+
+  async #send(to: Address, message: ServiceMessage, options: SendOptions): Promise<void> {
+    const encoded = encode(message);
+    this.#transport.logger.debug({ sent: new Masked(message) }, 'sending a message');
+    await this.#transport.send(to, encoded, options);
   }
 
   #exchangeFor(message: ServiceMessage): string | Promise<string> {

@@ -8,6 +8,10 @@ import {
   type Delivery,
   type Executor,
   type Job,
+  type JobEnd,
+  observed,
+  originOf,
+  processing,
   Redelivery,
   type Retention,
   type RetryPolicy,
@@ -15,12 +19,14 @@ import {
   type Transport,
   within,
 } from '@posthorn/core';
+import { activityOf } from './activity.ts';
 import { decode } from './codec.ts';
 import type { Controller, ControllerFactory } from './controller.ts';
 import type { Discovery } from './discovery.ts';
 import { Dispatcher, type RunningService } from './dispatcher.ts';
 import { ServiceError } from './errors.ts';
 import { type Intake, type Lanes, lanesOf } from './layout.ts';
+import type { ServiceMessage } from './messages.ts';
 import { Masked } from './redact.ts';
 import { type Handler, type RegisteredService, ServiceRegistry } from './registry.ts';
 import { Sender } from './sender.ts';
@@ -168,8 +174,18 @@ export class ServiceServer implements AsyncDisposable {
     return {
       id: message.messageId,
       name: `${message.type} ${message.source} → ${message.destination ?? 'its subscribers'}`,
-      run: () => dispatcher.dispatch(message, isLast),
+      run: () => this.#dispatch(message, isLast, delivery, dispatcher),
     };
+  }
+
+  #dispatch(message: ServiceMessage, isLast: boolean, delivery: Delivery, dispatcher: Dispatcher): Promise<JobEnd> {
+    if (!processing.hasSubscribers) return dispatcher.dispatch(message, isLast);
+    const activity = activityOf(message, 'received', originOf(delivery), this.#transport);
+    return observed(processing, activity, () =>
+      dispatcher.dispatch(message, isLast, (error) => {
+        activity.failure ??= error;
+      }),
+    );
   }
 
   /** A passing subscription makes the exchange of each local publisher: others can bind to it before anything is published. */

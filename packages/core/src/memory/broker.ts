@@ -133,7 +133,7 @@ export class MemoryBroker {
 }
 
 /** The name of a queue that subscribers share, or undefined where each has its own. */
-function sharedName(source: Source): string | undefined {
+export function sharedName(source: Source): string | undefined {
   return source.kind === 'multicast' || source.kind === 'topic' || source.kind === 'reply'
     ? undefined
     : describe(source);

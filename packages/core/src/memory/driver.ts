@@ -1,4 +1,5 @@
 import { type Address, describe, type Source } from '../address.ts';
+import type { Declaration, Inspection, PlanOptions } from '../declaration.ts';
 import type { Driver, DriverContext, Features, SendOptions, SubscribeOptions, Subscription } from '../driver.ts';
 import {
   ClosedError,
@@ -12,6 +13,7 @@ import type { Delivery, Message } from '../message.ts';
 import { MemoryBroker } from './broker.ts';
 import { MemoryConnection } from './connection.ts';
 import type { MemoryFaults } from './faults.ts';
+import { planToReceive, planToSend } from './plan.ts';
 import { MemorySubscription } from './subscription.ts';
 
 export interface MemoryOptions {
@@ -39,6 +41,8 @@ const FEATURES: Features = {
   untilEmpty: true,
   inPlace: true,
   durable: false,
+  inspect: true,
+  plan: true,
 };
 
 /** The one module-level state: brokers by name, each removed by the last transport that leaves it. */
@@ -134,6 +138,22 @@ class MemoryDriver implements Driver {
     await this.#connection.connected(options.signal);
     const sources = from.map((source) => this.#spaced(source));
     return new MemorySubscription(this.#connection, sources, first, receive, options);
+  }
+
+  async inspect(address: Address): Promise<Inspection | undefined> {
+    if (address.kind === 'multicast' || address.kind === 'topic') return undefined;
+    await this.#connection.connected(undefined);
+    const queue = this.#connection.broker.find(this.#spaced(address));
+    return { exists: queue !== undefined, ready: queue?.ready ?? 0, consumers: queue?.consumers ?? 0 };
+  }
+
+  plan(what: readonly Source[] | Address, options: PlanOptions = {}): readonly Declaration[] {
+    return 'kind' in what
+      ? planToSend(this.#spaced(what), options)
+      : planToReceive(
+          what.map((source) => this.#spaced(source)),
+          options,
+        );
   }
 
   view(topology: unknown): Driver {

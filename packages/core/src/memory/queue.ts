@@ -1,4 +1,6 @@
+import { Buffer } from 'node:buffer';
 import type { Address } from '../address.ts';
+import type { Bag, Bagged } from '../bag.ts';
 import type { Retention } from '../driver.ts';
 import type { Delivery, Message, Outcome } from '../message.ts';
 
@@ -22,7 +24,7 @@ export interface MemoryDelivery extends Delivery {
 }
 
 /** A message in a queue. */
-export class Entry {
+export class Entry implements Bagged {
   message: Message;
   /** Where it was sent. */
   readonly to: Address;
@@ -35,6 +37,8 @@ export class Entry {
   handedOut = 0;
   /** Its place in the queue, kept when it is given back. */
   place = 0;
+  /** Among what its consumer holds. */
+  slot = 0;
   /** Those that do not want it again. */
   refusedBy: WeakSet<Consumer> | undefined = undefined;
 
@@ -48,7 +52,7 @@ export class Entry {
 
 export interface Consumer {
   readonly receive: (delivery: MemoryDelivery) => void;
-  readonly unsettled: Set<Entry>;
+  readonly unsettled: Bag<Entry>;
   /** Whether it takes one more now. Who has room again wakes the queue. */
   readonly hasRoom: () => boolean;
   /** Told when it has room and nothing is left to deliver. */
@@ -70,6 +74,8 @@ export class MemoryQueue {
   readonly #stock: Stock;
   #bytes = 0;
   #entries: Entry[] = [];
+  /** How many of them this turn has taken already: to shift the list for each would cost as much as all the rest. */
+  #taken = 0;
   #consumers: Consumer[] = [];
   #pumping = false;
   #disposed = false;
@@ -91,8 +97,17 @@ export class MemoryQueue {
     this.#rest();
   }
 
+  /** Messages that nobody was given yet. */
+  get ready(): number {
+    return this.#entries.length - this.#taken;
+  }
+
+  get consumers(): number {
+    return this.#consumers.length;
+  }
+
   get unused(): boolean {
-    return this.#consumers.length === 0 && this.#entries.length === 0;
+    return this.#consumers.length === 0 && this.ready === 0;
   }
 
   /** Whether it was made with other attributes than these. */
@@ -106,7 +121,7 @@ export class MemoryQueue {
     this.#count(entry, 1);
     this.#insert(entry);
     const { maxLength } = this.#retention;
-    if (maxLength !== undefined && this.#entries.length > maxLength) this.#count(this.#entries.shift(), -1);
+    if (maxLength !== undefined && this.ready > maxLength) this.#count(this.#entries.splice(this.#taken, 1)[0], -1);
     this.#pump();
   }
 
@@ -124,9 +139,10 @@ export class MemoryQueue {
 
   /** Gives back what the consumer holds, in the old order. */
   giveBack(consumer: Consumer): void {
-    const held = [...consumer.unsettled];
-    consumer.unsettled.clear();
-    for (const entry of held) this.#requeue(entry, { failed: true });
+    for (const entry of consumer.unsettled.items()) {
+      consumer.unsettled.delete(entry);
+      this.#requeue(entry, { failed: true });
+    }
   }
 
   /** A consumer has room again. */
@@ -137,6 +153,7 @@ export class MemoryQueue {
   dispose(): void {
     clearTimeout(this.#expiry);
     this.#entries = [];
+    this.#taken = 0;
     this.#consumers = [];
     this.#stock.bytes -= this.#bytes;
     this.#bytes = 0;
@@ -174,13 +191,13 @@ export class MemoryQueue {
     const rank = (one: Entry): number => Math.min(one.priority, maxPriority);
     const isLater = (other: Entry): boolean =>
       rank(other) < rank(entry) || (rank(other) === rank(entry) && other.place > entry.place);
-    const next = this.#entries.findIndex(isLater);
+    const next = this.#entries.findIndex((other, index) => index >= this.#taken && isLater(other));
     this.#entries.splice(next < 0 ? this.#entries.length : next, 0, entry);
   }
 
   #pump(): void {
     if (this.#pumping || this.#consumers.length === 0) return;
-    if (this.#entries.length === 0) return this.#tellEmpty();
+    if (this.ready === 0) return this.#tellEmpty();
     this.#pumping = true;
     setImmediate(this.#turn);
   }
@@ -188,22 +205,25 @@ export class MemoryQueue {
   readonly #turn = (): void => {
     this.#pumping = false;
     this.#deliver();
+    this.#entries.splice(0, this.#taken);
+    this.#taken = 0;
   };
 
   #deliver(): void {
-    let index = 0;
+    const now = performance.now();
+    let index = this.#taken;
     // Only what is here now: what handlers send back waits for the next turn.
-    for (let left = this.#entries.length; left > 0; left--) {
+    for (let left = this.ready; left > 0; left--) {
       const entry = this.#entries[index];
       if (entry === undefined) break;
-      const isLate = entry.expiresAt !== undefined && entry.expiresAt <= performance.now();
+      const isLate = entry.expiresAt !== undefined && entry.expiresAt <= now;
       const consumer = isLate ? undefined : this.#next(entry);
       if (!isLate && consumer === undefined) {
         if (entry.refusedBy === undefined) return;
         index++;
         continue;
       }
-      if (index === 0) this.#entries.shift();
+      if (index === this.#taken) index = ++this.#taken;
       else this.#entries.splice(index, 1);
       if (consumer === undefined) {
         this.#count(entry, -1);
@@ -213,7 +233,7 @@ export class MemoryQueue {
       consumer.receive(new EntryDelivery(this, entry, consumer));
     }
     // What is left then was refused by all who have room.
-    if (index > 0 && index >= this.#entries.length) this.#tellEmpty();
+    if (index > this.#taken && index >= this.#entries.length) this.#tellEmpty();
     else this.#pump();
   }
 
@@ -297,7 +317,20 @@ class EntryDelivery implements MemoryDelivery {
   }
 }
 
-/** What a receiver does to its copy is not seen by another, nor by itself the next time. */
+/**
+ * What a receiver does to its copy is not seen by another, nor by itself the next time. Field by field: V8 spreads what was
+ * spread already ten times as slowly.
+ */
 export function copyOf(message: Message): Message {
-  return { ...message, body: Buffer.from(message.body) };
+  const body = Buffer.allocUnsafe(message.body.length);
+  body.set(message.body);
+  const copy: { -readonly [Field in keyof Message]: Message[Field] } = { body };
+  if (message.contentType !== undefined) copy.contentType = message.contentType;
+  if (message.contentEncoding !== undefined) copy.contentEncoding = message.contentEncoding;
+  if (message.headers !== undefined) copy.headers = message.headers;
+  if (message.messageId !== undefined) copy.messageId = message.messageId;
+  if (message.correlationId !== undefined) copy.correlationId = message.correlationId;
+  if (message.replyTo !== undefined) copy.replyTo = message.replyTo;
+  if (message.ttlMs !== undefined) copy.ttlMs = message.ttlMs;
+  return copy;
 }

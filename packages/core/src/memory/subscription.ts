@@ -1,4 +1,5 @@
 import { type Address, describe, type Source } from '../address.ts';
+import { Bag } from '../bag.ts';
 import type { SubscribeOptions, Subscription } from '../driver.ts';
 import { ConnectionError } from '../errors.ts';
 import { newId } from '../id.ts';
@@ -103,7 +104,7 @@ export class MemorySubscription implements Subscription {
       this.#mismatchLogged = true;
       this.#connection.logger.warn({ queue: this.#queue.name }, 'a queue with other attributes is used as it is');
     }
-    const unsettled = new Set<Entry>();
+    const unsettled = new Bag<Entry>();
     this.#consumer = {
       receive: this.#receive,
       unsettled,

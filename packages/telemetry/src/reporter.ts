@@ -1,0 +1,259 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { basename } from 'node:path';
+import { argv, pid } from 'node:process';
+import {
+  type Activity,
+  type CloseOptions,
+  type CloseReport,
+  ConfigError,
+  messageOf,
+  native,
+  processing,
+  sending,
+  type Transport,
+  UnsupportedError,
+} from '@posthorn/core';
+import { ActivityTable, type Row } from './activity-table.ts';
+import { type Direction, errorTypeOf } from './conventions.ts';
+import { SpanOutlet } from './span-outlet.ts';
+import {
+  reportKey,
+  type SpanBatch,
+  type SpanRecord,
+  spanKey,
+  TELEMETRY_EXCHANGE,
+  type TelemetryReport,
+} from './telemetry-messages.ts';
+import { type Propagation, propagation, type Step } from './trace-context.ts';
+import { readTrace } from './traceparent.ts';
+
+export interface TelemetryOptions {
+  /** Who reports: `nova.conductor`. Default: the name of the program. */
+  readonly service?: string;
+  /** Default 1,000. */
+  readonly everyMs?: number;
+}
+
+const EVERY_MS = 1_000;
+const MOST_ROWS = 200;
+/** In each interval. */
+const MOST_SPANS = 500;
+/** Messages on their way to the broker. */
+const MOST_ON_THE_WAY = 64;
+const LONGEST_SEND_MS = 5_000;
+const LONGEST_ERROR = 200;
+
+/**
+ * Reports what this process sends and processes over the transport's connection, to the exchange `posthorn.telemetry` of the
+ * same broker: every second a message with counts, errors and latencies to `stats.<service>`, and for each step of a
+ * sampled trace one to `span.<traceId>`. Where nobody listens, the broker forgets them at once. `posthorn top` and
+ * `posthorn trace` listen.
+ *
+ * Reporting neither fails nor slows down what it reports: nothing is waited for, what cannot be sent is counted and forgotten,
+ * and the first such failure is logged. It ends with the transport, or when it is disposed of.
+ *
+ * @throws {ConfigError} for a name or an interval that is none
+ * @throws {UnsupportedError} where the transport has no topics
+ */
+export function reportTelemetry(transport: Transport, options: TelemetryOptions = {}): AsyncDisposable {
+  return new Reporter(transport, options);
+}
+
+interface Running {
+  readonly row: Row;
+  readonly began: number;
+}
+
+class Reporter implements AsyncDisposable {
+  readonly #of: Transport;
+  /** Telemetry looks the same on every wire. */
+  readonly #to: Transport;
+  readonly #who: Pick<TelemetryReport, 'service' | 'host' | 'pid'>;
+  readonly #instance = randomBytes(4).toString('hex');
+  readonly #everyMs: number;
+  readonly #table = new ActivityTable(MOST_ROWS);
+  readonly #spans: SpanOutlet;
+  readonly #propagation: Propagation;
+  readonly #running = new WeakMap<Activity, Running>();
+  readonly #onTheWay = new Set<Promise<void>>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #stopListening: () => void;
+  readonly #leave: () => void;
+  #reportedAt = performance.now();
+  #failures = 0;
+  #dropped = 0;
+  #closing: Promise<CloseReport> | undefined;
+
+  constructor(transport: Transport, { service = programName(), everyMs = EVERY_MS }: TelemetryOptions) {
+    if (typeof service !== 'string' || !/^[^*#\s]{1,100}$/.test(service))
+      throw new ConfigError('service', 'expected a name without *, # and spaces, of 100 characters at most');
+    if (!Number.isInteger(everyMs) || everyMs < 100)
+      throw new ConfigError('everyMs', 'expected a number of milliseconds, 100 at least');
+    if (!transport.features.kinds.includes('topic')) throw new UnsupportedError(transport.name, 'topics');
+    this.#of = transport;
+    this.#to = transport.wire.name === 'native' ? transport : transport.with({ wire: native() });
+    this.#who = { service, host: hostname(), pid };
+    this.#everyMs = everyMs;
+    this.#spans = new SpanOutlet(MOST_SPANS, (traceId, spans) => {
+      if (this.#canSend) this.#send(spanKey(traceId), { version: 1, spans });
+      else this.#dropped += spans.length;
+    });
+    this.#propagation = propagation({ steps: 'sampled' });
+    this.#stopListening = this.#listen();
+    this.#leave = transport.adopt(this);
+    this.#timer = setInterval(() => this.#tick(), everyMs).unref();
+  }
+
+  close(_options?: CloseOptions): Promise<CloseReport> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<CloseReport> {
+    clearInterval(this.#timer);
+    this.#stopListening();
+    this.#propagation[Symbol.dispose]();
+    this.#spans.flush();
+    this.#report(true);
+    // Each gives up after a while.
+    await Promise.all(this.#onTheWay);
+    this.#leave();
+    return { abandoned: [] };
+  }
+
+  #listen(): () => void {
+    const channels = [
+      { channel: sending, direction: 'send' },
+      { channel: processing, direction: 'process' },
+    ] as const;
+    const undo = channels.map(({ channel, direction }) => {
+      const subscribers = {
+        start: (activity: Activity) => this.#begin(direction, activity),
+        asyncStart: () => undefined,
+        asyncEnd: (activity: Activity) => this.#end(direction, activity),
+        end: () => undefined,
+        error: () => undefined,
+      };
+      channel.subscribe(subscribers);
+      return () => channel.unsubscribe(subscribers);
+    });
+    return () => {
+      for (const one of undo) one();
+    };
+  }
+
+  #begin(direction: Direction, activity: Activity): void {
+    // Views of one connection share the ids that were started on it.
+    if (activity.transport.startedIds !== this.#of.startedIds) return;
+    this.#running.set(activity, { row: this.#table.begin(direction, activity), began: performance.now() });
+  }
+
+  /** What a subscriber throws ends the process. */
+  #end(direction: Direction, activity: Activity): void {
+    const running = this.#running.get(activity);
+    if (running === undefined) return;
+    this.#running.delete(activity);
+    try {
+      this.#count(direction, activity, running);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #count(direction: Direction, activity: Activity & { readonly error?: unknown }, running: Running): void {
+    const durationMs = performance.now() - running.began;
+    const hasThrown = 'error' in activity;
+    const reason = hasThrown ? activity.error : activity.failure;
+    const code = hasThrown || reason !== undefined ? errorTypeOf(reason) : undefined;
+    running.row.end(durationMs, code);
+    const error = code === undefined ? undefined : { code, message: textOf(reason) };
+    const { pattern, operation, exchange, topic, name, server } = activity;
+    for (const { traceId, spanId, parentId } of this.#stepsOf(activity))
+      this.#spans.add({
+        ...{ traceId, spanId, parentId, direction, pattern, operation, exchange, topic, name, server, ...this.#who },
+        ...{ startMs: performance.timeOrigin + running.began, durationMs, error },
+      } satisfies SpanRecord);
+  }
+
+  /** Of sampled traces; for a batch one in the trace of each of its messages. */
+  #stepsOf(activity: Activity): readonly Step[] {
+    if (activity.batch === undefined) {
+      const step = this.#propagation.stepOf(activity);
+      return step?.sampled ? [step] : [];
+    }
+    return activity.batch.flatMap(({ headers }) => {
+      const sender = readTrace(headers);
+      return sender?.sampled ? [{ ...sender, spanId: randomBytes(8).toString('hex'), parentId: sender.spanId }] : [];
+    });
+  }
+
+  #tick(): void {
+    this.#spans.refill();
+    this.#report(false);
+  }
+
+  /** While there is no connection it counts on, and the next report stands for all that time. */
+  #report(ended: boolean): void {
+    if (!this.#canSend) return;
+    const { reconnects, lateSettlements, state: health, lastError } = this.#of.health();
+    const now = performance.now();
+    const report: TelemetryReport = {
+      version: 1,
+      ...this.#who,
+      instance: this.#instance,
+      overMs: now - this.#reportedAt,
+      everyMs: this.#everyMs,
+      ended,
+      transport: {
+        driver: this.#of.name,
+        status: this.#of.status.state,
+        health,
+        reconnects,
+        lateSettlements,
+        lastError: lastError && textOf(lastError),
+      },
+      dropped: { spans: this.#spans.dropped + this.#dropped, failures: this.#failures },
+      rows: this.#table.take(),
+    };
+    this.#reportedAt = now;
+    this.#send(reportKey(this.#who.service), report);
+  }
+
+  get #canSend(): boolean {
+    return this.#onTheWay.size < MOST_ON_THE_WAY && this.#of.status.state === 'connected';
+  }
+
+  #send(key: string, content: TelemetryReport | SpanBatch): void {
+    const body = Buffer.from(JSON.stringify(content));
+    const to = { kind: 'topic', exchange: TELEMETRY_EXCHANGE, key } as const;
+    const timeoutMs = Math.min(this.#everyMs, LONGEST_SEND_MS);
+    const ttl = this.#of.features.ttl ? { ttlMs: 10 * timeoutMs } : {};
+    const going = this.#to
+      .send(to, { body, contentType: 'application/json', ...ttl }, { unrouted: 'drop', timeoutMs })
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => this.#onTheWay.delete(going));
+    this.#onTheWay.add(going);
+  }
+
+  #failed(error: unknown): void {
+    this.#failures++;
+    if (this.#failures === 1)
+      this.#of.logger.warn({ err: error }, `telemetry could not be sent, which is told once: ${messageOf(error)}`);
+  }
+}
+
+function programName(): string {
+  const name = basename(argv[1] ?? '')
+    .replace(/\.[cm]?[jt]s$/, '')
+    .replace(/[*#\s]/g, '-');
+  return name === '' ? 'node' : name.slice(0, 100);
+}
+
+function textOf(error: unknown): string {
+  return messageOf(error).slice(0, LONGEST_ERROR);
+}
