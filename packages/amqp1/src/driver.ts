@@ -1,13 +1,18 @@
 import {
   type Address,
   type AddressKind,
+  type Agreed,
   ClosedError,
+  type Comparison,
   ConfigError,
+  type Declaration,
   type Delivery,
   type Driver,
   type DriverContext,
   type Features,
+  type Inspection,
   type Message,
+  type PlanOptions,
   type SendOptions,
   type Source,
   type SubscribeOptions,
@@ -21,6 +26,7 @@ import { Connection } from './connection.ts';
 import type { Link } from './link.ts';
 import { Management } from './management.ts';
 import { type Amqp1Options, type Amqp1Settings, amqp1Settings } from './options.ts';
+import { carryOut, inspectAt, planOf } from './plan.ts';
 import type { Amqp1Topology, Profile } from './profile.ts';
 import { Sender } from './sender.ts';
 import { Amqp1Subscription } from './subscription.ts';
@@ -166,6 +172,32 @@ class Amqp1Driver implements Driver {
     return subscription;
   }
 
+  get agreed(): Agreed | undefined {
+    const { link } = this.#shared.connection;
+    if (link === undefined) return undefined;
+    const { product, version, limits } = link.peer;
+    return { product, version, ...limits };
+  }
+
+  async inspect(address: Address): Promise<Inspection | undefined> {
+    this.#check('inspect', true, 'looking at queues');
+    return await inspectAt(() => this.#management(), this.#profile, address);
+  }
+
+  plan(what: readonly Source[] | Address, options: PlanOptions = {}): readonly Declaration[] {
+    this.#check('plan', true, 'telling what it declares');
+    return planOf(this.#profile, what, options);
+  }
+
+  async declare(declaration: Declaration, verb: 'compare' | 'create' | 'remove'): Promise<Comparison> {
+    this.#check('declare', true, 'declaring apart from sending and subscribing');
+    return await carryOut(await this.#management(), declaration, verb);
+  }
+
+  async #management(): Promise<Management> {
+    return this.#shared.managementOf(await this.#shared.connection.ready());
+  }
+
   /** Another profile on the same connection: what a wire needs whose peers expect other addresses. See `Amqp1Topology`. */
   view(topology: unknown): Driver {
     if (!isTopology(topology))
@@ -197,7 +229,7 @@ class Amqp1Driver implements Driver {
     if (!this.features.kinds.includes(kind)) throw new UnsupportedError(this.#what, `${kind} addresses`);
   }
 
-  #check(feature: 'priority' | 'delay' | 'ttl' | 'keep' | 'untilEmpty', isNeeded: boolean, what: string): void {
+  #check(feature: Refusable, isNeeded: boolean, what: string): void {
     if (isNeeded && !this.features[feature]) throw new UnsupportedError(this.#what, what);
   }
 
@@ -205,6 +237,8 @@ class Amqp1Driver implements Driver {
     return `${this.name} (${this.#profile.name})`;
   }
 }
+
+type Refusable = 'priority' | 'delay' | 'ttl' | 'keep' | 'untilEmpty' | 'inspect' | 'plan' | 'declare';
 
 function isTopology(value: unknown): value is Amqp1Topology {
   return typeof value === 'function';

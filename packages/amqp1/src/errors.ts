@@ -21,6 +21,11 @@ export function isNotFound(error: unknown): boolean {
   return conditioned(error).condition === 'amqp:not-found';
 }
 
+/** Whether RabbitMQ 4.0 stumbled over a quorum queue that somebody is making at the moment. */
+export function isBeingMade(error: unknown): boolean {
+  return error instanceof ConnectionError && error.message.includes('{error,noproc}');
+}
+
 /** rhea hangs its connection on its errors, with the credentials and all. What stays is what the peer said. */
 export function withoutConnection(error: unknown): unknown {
   if (!(error instanceof Error) || !('connection' in error)) return error;

@@ -10,17 +10,14 @@ export class Flusher {
   readonly #socket: Connection['socket'];
   #corked = false;
   #closed = false;
-  /** Bytes that rhea was given and has not written yet. */
-  #heldBytes = 0;
   #waiting: ((written: boolean) => void)[] = [];
 
   constructor(socket: Connection['socket']) {
     this.#socket = socket;
   }
 
-  /** Call before anything is written, with how much of it counts. */
-  touch(bytes = 0): void {
-    this.#heldBytes += bytes;
+  /** Call before anything is written. */
+  touch(): void {
     if (this.#corked || this.#closed) return;
     this.#corked = true;
     this.#socket.cork?.();
@@ -36,7 +33,7 @@ export class Flusher {
 
   /** Bytes that the socket did not take yet. */
   get backlogBytes(): number {
-    return this.#heldBytes + (this.#socket.writableLength ?? 0);
+    return this.#socket.writableLength ?? 0;
   }
 
   close(): void {
@@ -47,7 +44,6 @@ export class Flusher {
 
   readonly #uncork = (): void => {
     this.#corked = false;
-    this.#heldBytes = 0;
     this.#socket.uncork?.();
     if (this.#closed) return;
     const waiting = this.#take();

@@ -4,17 +4,20 @@ import { Flusher } from './flusher.ts';
 import type { Peer } from './profile.ts';
 import {
   type Connection,
+  createSession,
   cut,
   isAgreed,
   type Receiver,
   type Sender,
   type Session,
+  sendAtOnce,
   takeClocks,
   tuneSession,
 } from './rhea.ts';
 
 const DETACH_MS = 5_000;
 const SESSION_SIZE = 2_048;
+const LOST_CHANNELS = 8;
 
 /** A link of AMQP that the peer agreed to. */
 export interface Attached<L extends Sender | Receiver> {
@@ -50,6 +53,11 @@ export class Link implements SupervisedLink {
   /** What each session bears: whom to tell when the peer ends it. */
   readonly #sessions = new Map<Session, Set<() => void>>();
   readonly #mostSessions: number;
+  /**
+   * Those of sessions that the peer ended: RabbitMQ 4.0 may take what comes on the channel of a session that died of an error for that
+   * one's, and answers nothing.
+   */
+  readonly #lostChannels = new Set<number>();
   readonly #heartbeat: NodeJS.Timeout | undefined;
 
   constructor(connection: Connection, generation: number, host: string) {
@@ -185,17 +193,25 @@ export class Link implements SupervisedLink {
       if (least !== undefined) return least[0];
     }
     const capacity = Math.max(SESSION_SIZE, size);
-    const session = this.connection.create_session({ incoming: capacity, outgoing: capacity });
+    const session = createSession(this.connection, capacity, this.#lostChannels);
     tuneSession(session, capacity, onWindow);
+    sendAtOnce(session, capacity);
     const links = new Set<() => void>();
     this.#sessions.set(session, links);
     const end = (): void => {
       this.#sessions.delete(session);
+      this.#avoid(session.local.channel);
       for (const ended of [...links]) ended();
     };
     for (const event of ['session_error', 'session_close']) session.on(event, end);
     session.begin();
     return session;
+  }
+
+  #avoid(channel: number): void {
+    this.#lostChannels.add(channel);
+    const [oldest] = this.#lostChannels;
+    if (oldest !== undefined && this.#lostChannels.size > LOST_CHANNELS) this.#lostChannels.delete(oldest);
   }
 
   #release(session: Session, ended: () => void): void {

@@ -1,4 +1,13 @@
-import { AccessError, ConfigError, ConnectionError, DeliveryError, type MessagingError } from '@posthorn/core';
+import {
+  AccessError,
+  type Comparison,
+  ConfigError,
+  ConnectionError,
+  type Declaration,
+  DeliveryError,
+  type Inspection,
+  type MessagingError,
+} from '@posthorn/core';
 import type { Attached, Link } from './link.ts';
 import type { Binding, ExchangeDeclaration, QueueDeclaration } from './profile.ts';
 import {
@@ -34,6 +43,8 @@ interface Request {
 
 export interface Declared {
   readonly same: boolean;
+  /** How it differs, in the words of the broker. */
+  readonly reason?: string | undefined;
   readonly consumers: number;
 }
 
@@ -65,7 +76,11 @@ export class Management {
       const response = await this.#request('PUT', path, body, `declaring queue ${name}`, 400, 404, 409);
       const { status } = response;
       if (status === 409 || status < 300)
-        return { same: status !== 409, consumers: countIn(response.body, 'consumer_count') };
+        return {
+          same: status !== 409,
+          reason: typeof response.body === 'string' ? response.body : undefined,
+          consumers: countIn(response.body, 'consumer_count'),
+        };
       const isBeingMade = /down or inaccessible/.test(String(response.body));
       if (!isBeingMade || left === 0) throw statusError(response, `declaring queue ${name}`);
       await new Promise((resolve) => setTimeout(resolve, BEING_MADE_MS));
@@ -74,6 +89,43 @@ export class Management {
 
   async checkQueue(name: string): Promise<void> {
     await this.#request('GET', `/queues/${encode(name)}`, null, `checking queue ${name}`);
+  }
+
+  async inspectQueue(name: string): Promise<Inspection> {
+    const { status, body } = await this.#request(
+      'GET',
+      `/queues/${encode(name)}`,
+      null,
+      `looking at queue ${name}`,
+      404,
+    );
+    return {
+      exists: status !== 404,
+      ready: countIn(body, 'message_count'),
+      consumers: countIn(body, 'consumer_count'),
+    };
+  }
+
+  /** As `declareExchange`, but one that is there with other attributes is an answer. */
+  async makeExchange({
+    name,
+    type,
+    durable,
+    autoDelete,
+  }: Extract<Declaration, { kind: 'exchange' }>): Promise<Comparison> {
+    const body = { type, durable, auto_delete: autoDelete, internal: false, arguments: {} };
+    const response = await this.#request('PUT', `/exchanges/${encode(name)}`, body, `declaring exchange ${name}`, 409);
+    return response.status === 409 ? { state: 'differs', reason: String(response.body) } : { state: 'same' };
+  }
+
+  /** Also what is gone already. */
+  async remove(declaration: Declaration): Promise<void> {
+    if (declaration.kind === 'binding') {
+      const { exchange, queue, key } = declaration;
+      return await this.#unbind(queue, { exchange: { name: exchange, type: 'topic' }, key });
+    }
+    const { kind, name } = declaration;
+    await this.#request('DELETE', `/${kind}s/${encode(name)}`, null, `deleting ${kind} ${name}`, 404);
   }
 
   /**

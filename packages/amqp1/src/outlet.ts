@@ -1,12 +1,11 @@
 import { TooLargeError } from '@posthorn/core';
 import { refusedId } from './errors.ts';
 import type { Attached, Link } from './link.ts';
-import { type Context, type Delivery, forget, openSender, roomOf, type Sender, type SenderOptions } from './rhea.ts';
+import type { SendOutcome } from './outgoing.ts';
+import { forgetSent, openSender, roomOf, type Sender, type SenderOptions, type Session, transfer } from './rhea.ts';
 
-/** rhea cannot wrap the ids of deliveries, which are 32 bits wide: the link is renewed long before. */
+/** rhea cannot wrap a link's count of deliveries, which is 32 bits wide: the link is renewed long before. */
 const MOST_DELIVERIES = 2 ** 31;
-
-export type SendOutcome = 'accepted' | 'released' | 'rejected' | 'modified';
 
 export interface OutletListener<T> {
   /** What became of something written; `error` is the peer's. Must not throw. */
@@ -19,100 +18,106 @@ export interface OutletListener<T> {
   onWindow(window: number): void;
 }
 
-/** One sending link, and what was written on it and has no outcome yet. */
+/** One way to send, and what was written on it and has no outcome yet. */
 export class Outlet<T> {
   readonly #link: Link;
-  readonly #unsettled = new Map<number, { readonly item: T; readonly delivery: Delivery }>();
-  #attached: Attached<Sender> | undefined;
-  #tags = 0;
+  readonly #listener: OutletListener<T>;
+  readonly #unsettled = new Map<number, T>();
+  readonly #attached: Attached<Sender>[] = [];
+  #written = 0;
   #retired = false;
+  #gone = false;
 
-  private constructor(link: Link) {
+  private constructor(link: Link, listener: OutletListener<T>) {
     this.#link = link;
+    this.#listener = listener;
   }
 
-  /** Attaches; without an address, to the anonymous terminus. */
+  /** Attaches; without an address, to the anonymous terminus. Further links follow, as many as are wanted, in its session. */
   static async open<T>(
     link: Link,
     target: Pick<SenderOptions, 'address' | 'durable' | 'capabilities'>,
-    size: number,
+    { size, links = 1 }: { readonly size: number; readonly links?: number | undefined },
     listener: OutletListener<T>,
   ): Promise<Outlet<T>> {
-    const outlet = new Outlet<T>(link);
+    const outlet = new Outlet<T>(link, listener);
+    const { session } = await outlet.#attach(target, size);
+    // The first one serves without them.
+    for (let more = 1; more < links; more++)
+      outlet.#attach(target, size, session).then(
+        () => listener.onRoom(),
+        () => undefined,
+      );
+    return outlet;
+  }
+
+  async #attach(target: Parameters<typeof openSender>[1], size: number, inSession?: Session): Promise<Sender> {
     const { address } = target;
-    outlet.#attached = await link.attach(
+    const attached = await this.#link.attach(
       (session) => {
         const sender = openSender(session, target);
-        for (const outcome of ['accepted', 'released', 'rejected', 'modified'] as const)
-          sender.on(outcome, (context) => outlet.#settled(context, outcome, listener));
-        // Settled without an outcome: the peer does not say, and nothing speaks against it.
-        sender.on('settled', (context) => outlet.#settled(context, 'accepted', listener));
-        sender.on('sendable', () => listener.onRoom());
+        sender.on('sendable', () => this.#listener.onRoom());
         return sender;
       },
       address === undefined ? 'attaching to send to any address' : `attaching to send to ${address}`,
       {
         size,
-        onWindow: (window) => listener.onWindow(window),
-        onGone: (error) => {
-          outlet.#refuse(error.cause, listener);
-          listener.onGone(outlet, outlet.take(), error);
-        },
+        ...(inSession && { session: inSession }),
+        onWindow: (window) => this.#listener.onWindow(window),
+        onGone: (error) => this.#lost(error),
       },
     );
-    return outlet;
+    this.#attached.push(attached);
+    this.#closeIfDone();
+    return attached.link;
   }
 
   get open(): boolean {
-    return this.#attached?.open === true;
+    return !this.#gone && this.#attached[0]?.open === true;
   }
 
   get idle(): boolean {
     return this.#unsettled.size === 0;
   }
 
-  /** How many messages can be written now. */
-  get room(): number {
-    return this.#attached?.open ? roomOf(this.#attached.link) : 0;
+  /** Whether a message can be written now. */
+  get hasRoom(): boolean {
+    return this.#roomy() !== undefined;
   }
 
   /** Whether another one should take its place. */
   get worn(): boolean {
-    return this.#tags >= MOST_DELIVERIES;
+    return this.#written >= MOST_DELIVERIES;
   }
 
   /**
-   * Writes a message, for which there is room. One that is `settled` has no outcome, and no delivery to forget.
+   * Writes a message, for which there is room, and returns its id. One that is `settled` has no outcome, and no id.
    *
    * @throws {TooLargeError} the peer would end the session over it
    */
-  write(item: T, bytes: Buffer, what: string, settled = false): Delivery | undefined {
-    const sender = this.#attached?.link;
-    if (sender === undefined) throw new Error('the outlet is not open');
+  write(item: T, bytes: Buffer, what: string, settled = false): number | undefined {
+    const sender = this.#roomy();
+    if (sender === undefined) throw new Error('the outlet has no room');
     const limit = Number(sender.max_message_size ?? 0);
     if (limit > 0 && bytes.length > limit) throw new TooLargeError(what, bytes.length, limit);
-    const tag = Buffer.allocUnsafe(4);
-    tag.writeUInt32BE(this.#tags++);
-    this.#link.flusher.touch(bytes.length);
-    const delivery = sender.send(bytes, tag, 0);
-    if (settled) {
-      // rhea looks at it when it makes the frames, in a later tick.
-      delivery.settled = true;
-      return undefined;
-    }
-    this.#unsettled.set(delivery.id, { item, delivery });
-    return delivery;
+    this.#written++;
+    this.#link.flusher.touch();
+    const id = transfer(sender, bytes, settled, (outcome, error) => this.#settled(id, outcome, error));
+    if (settled) return undefined;
+    this.#unsettled.set(id, item);
+    return id;
   }
 
   /** Its outcome is no longer awaited. */
-  forget(delivery: Delivery): void {
-    if (this.#unsettled.delete(delivery.id)) forget(delivery);
+  forget(id: number): void {
+    const [first] = this.#attached;
+    if (this.#unsettled.delete(id) && first !== undefined) forgetSent(first.link, id);
     this.#closeIfDone();
   }
 
   /** What has no outcome, and will have none. */
   take(): readonly T[] {
-    const items = [...this.#unsettled.values()].map(({ item }) => item);
+    const items = [...this.#unsettled.values()];
     this.#unsettled.clear();
     return items;
   }
@@ -123,26 +128,35 @@ export class Outlet<T> {
     this.#closeIfDone();
   }
 
-  /** One message may be what the link was taken away for. */
-  #refuse(error: unknown, listener: OutletListener<T>): void {
-    const id = refusedId(error);
-    const refused = id === undefined ? undefined : this.#unsettled.get(id);
-    if (id === undefined || refused === undefined) return;
-    this.#unsettled.delete(id);
-    listener.onOutcome(refused.item, 'rejected', error);
+  /** The first link that has room. The session keeps the order, whichever link a message goes by. */
+  #roomy(): Sender | undefined {
+    for (const { open, link } of this.#attached) if (open && roomOf(link) > 0) return link;
+    return undefined;
   }
 
-  #settled({ delivery }: Context, outcome: SendOutcome, listener: OutletListener<T>): void {
-    if (delivery === undefined) return;
-    const waiting = this.#unsettled.get(delivery.id);
-    if (waiting === undefined) return;
-    this.#unsettled.delete(delivery.id);
-    forget(delivery);
-    listener.onOutcome(waiting.item, outcome, delivery.remote_state?.error);
+  #lost(error: Error): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#refuse(error.cause);
+    this.#listener.onGone(this, this.take(), error);
+    this.#closeIfDone();
+  }
+
+  /** One message may be what the link was taken away for. */
+  #refuse(error: unknown): void {
+    const id = refusedId(error);
+    if (id !== undefined) this.#settled(id, 'rejected', error);
+  }
+
+  #settled(id: number, outcome: SendOutcome, error: unknown): void {
+    const item = this.#unsettled.get(id);
+    if (item === undefined) return;
+    this.#unsettled.delete(id);
+    this.#listener.onOutcome(item, outcome, error);
     this.#closeIfDone();
   }
 
   #closeIfDone(): void {
-    if (this.#retired && this.idle) void this.#attached?.close();
+    if (this.#gone || (this.#retired && this.idle)) for (const attached of this.#attached) void attached.close();
   }
 }

@@ -1,10 +1,12 @@
-import type { Address, Features, HeaderValue, Retention, SendOptions, Source } from '@posthorn/core';
+import type { Address, Agreed, Features, HeaderValue, Retention, SendOptions, Source } from '@posthorn/core';
 
 /** What a peer told of itself when the connection was opened. */
 export interface Peer {
   readonly product: string | undefined;
   readonly version: string | undefined;
   readonly capabilities: readonly string[];
+  /** What it agreed to besides. */
+  readonly limits?: Pick<Agreed, 'heartbeatMs' | 'frameMax' | 'channelMax'>;
 }
 
 /** What may stand in message annotations and link properties. */
@@ -138,6 +140,11 @@ export interface Profile {
   readonly stampsTtl?: boolean;
   /** Attach a link for each address, though the peer would relay: it has to be told what kind of node it is. */
   readonly linkPerAddress?: boolean;
+  /**
+   * How many links of one session share what is sent to any address, where the credit of one is less than the window of
+   * the session. Default 1.
+   */
+  readonly sendingLinks?: number;
   /** Whether queues and exchanges are declared at the AMQP management node, `/management`. */
   readonly managed: boolean;
   /** The property of its attach by which the peer says that the queue was there with other attributes. */

@@ -4,6 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import rhea from 'rhea';
+import { type HotFrame, readHotFrame, writeAccepted } from './frames.ts';
+import { type OnEnd, Outgoing, type SendOutcome } from './outgoing.ts';
 
 /** An error as it stands in frames. */
 export interface WireError {
@@ -30,6 +32,7 @@ interface Emitter {
 export interface RemoteOpen {
   readonly container_id?: string;
   readonly channel_max?: number | null;
+  readonly max_frame_size?: number;
   idle_time_out?: number | null | undefined;
   readonly offered_capabilities?: string | readonly string[] | null;
   readonly properties?: Readonly<Record<string, unknown>> | null;
@@ -49,6 +52,11 @@ export interface Connection extends Emitter {
   readonly local: { readonly open: { idle_time_out?: number | undefined } };
   is_open(): boolean;
   close(error?: WireError): void;
+  readonly amqp_transport: { readonly header_received?: unknown; read(buffer: Buffer): number };
+  on_transfer(frame: { readonly channel: number; readonly performative: object; readonly payload: Buffer }): void;
+  on_disposition(frame: { readonly channel: number; readonly performative: object }): void;
+  /** By their channels. */
+  readonly local_channel_map: Record<number, object>;
   create_session(sizes?: { readonly incoming: number; readonly outgoing: number }): Session;
   /** Without arguments: an empty frame. */
   _write_frame(): void;
@@ -68,15 +76,9 @@ export interface Session extends Emitter {
   readonly connection: Connection;
   readonly error?: WireError;
   readonly links: Record<string, Sender | Receiver>;
-  readonly local: { readonly handles: Record<number, unknown> };
+  readonly local: { readonly channel: number; readonly handles: Record<number, unknown> };
   readonly remote: { readonly handles: Record<number, unknown> };
-  readonly outgoing: {
-    deliveries: Ring;
-    next_delivery_id: number;
-    readonly next_pending_delivery: number;
-    readonly remote_window: number | undefined;
-    transfer_window(): number;
-  };
+  outgoing: RheaOutgoing;
   readonly incoming: {
     deliveries: Ring;
     updated: Delivery[];
@@ -94,6 +96,14 @@ export interface Session extends Emitter {
   create_link(name: string, role: unknown, options: unknown): Sender | Receiver;
   remove_link(link: Sender | Receiver): void;
   _write_flow(link: FlowOf): void;
+}
+
+interface RheaOutgoing {
+  deliveries: Ring;
+  next_delivery_id: number;
+  readonly next_pending_delivery: number;
+  readonly remote_window: number | undefined;
+  transfer_window(): number;
 }
 
 interface TransferFrame {
@@ -128,7 +138,7 @@ interface Link extends Emitter {
   /** As the peer attached. */
   readonly source?: Terminus | null;
   readonly target?: Terminus | null;
-  readonly local: { readonly handle: number };
+  readonly local: { readonly handle: number; readonly attach: { readonly snd_settle_mode?: number } };
   readonly remote: { handle: number; attach?: unknown };
   readonly properties?: Readonly<Record<string, unknown>> | null;
   readonly max_message_size?: number | bigint | null;
@@ -140,7 +150,8 @@ interface Link extends Emitter {
 }
 
 export interface Sender extends Link {
-  readonly credit: number;
+  credit: number;
+  delivery_count: number;
   send(message: Uint8Array | object, tag?: Uint8Array, format?: number): Delivery;
 }
 
@@ -157,6 +168,7 @@ export interface Delivery {
   readonly link: Link;
   settled: boolean;
   remote_settled: boolean;
+  readonly state?: unknown;
   readonly remote_state?: {
     readonly constructor: { readonly composite_type?: string };
     described(): unknown;
@@ -212,7 +224,35 @@ export function dial(options: DialOptions, onTrouble: (event: string, context: C
     (container as unknown as Emitter).on(event, (context) => onTrouble(event, context));
   }
   connection.connect();
+  readFast(connection);
   return connection;
+}
+
+/** Reads messages and acceptances by itself, and leaves all other frames to rhea. */
+function readFast(connection: Connection): void {
+  const transport = connection.amqp_transport;
+  const { read } = transport;
+  transport.read = function (buffer) {
+    if (!this.header_received) return read.call(this, buffer);
+    let at = 0;
+    while (buffer.length - at >= 8) {
+      const end = at + buffer.readUInt32BE(at);
+      if (end < at + 8) return at + read.call(this, buffer.subarray(at));
+      if (end > buffer.length) break;
+      const frame = readHotFrame(buffer, at, end);
+      if (frame === undefined) {
+        if (read.call(this, buffer.subarray(at, end)) === 0) break;
+      } else take(connection, frame);
+      at = end;
+    }
+    return at;
+  };
+}
+
+function take(connection: Connection, frame: HotFrame): void {
+  if (frame.type === 'transfer') return connection.on_transfer(frame);
+  const { channel, performative } = frame;
+  connection.on_disposition({ channel, performative: { ...performative, state: OUTCOMES.accepted } });
 }
 
 /** Asked for by name: rhea's own options fall back to ANONYMOUS where the password is empty. */
@@ -308,6 +348,18 @@ class Deliveries implements Ring {
   }
 }
 
+const TAKEN = {};
+
+/** A session of so many deliveries each way, on a channel that is none of those to be avoided. */
+export function createSession(connection: Connection, size: number, avoided: ReadonlySet<number>): Session {
+  const channels = connection.local_channel_map;
+  const free = [...avoided].filter((channel) => channels[channel] === undefined);
+  for (const channel of free) channels[channel] = TAKEN;
+  const session = connection.create_session({ incoming: size, outgoing: size });
+  for (const channel of free) delete channels[channel];
+  return session;
+}
+
 /**
  * Makes a session that hands out messages as bytes, holds any number of deliveries up to `size` each way, settles what
  * it was told to, and tells when the peer's window closes or opens.
@@ -323,10 +375,10 @@ export function tuneSession(session: Session, size: number, onWindow: (window: n
   };
   session.on_flow = function (frame) {
     on_flow.call(this, frame);
-    onWindow(outgoing.remote_window ?? 0);
+    onWindow(this.outgoing.remote_window ?? 0);
   };
   wrapIds(incoming);
-  settleOneByOne(incoming);
+  settleInRanges(incoming, session);
   return session;
 }
 
@@ -342,25 +394,52 @@ function wrapIds(incoming: Session['incoming']): void {
 }
 
 /**
- * rhea joins the settlements of one turn into ranges, and forgets to compare the outcomes of the first two: an accepted
- * delivery would make its neighbour accepted that was to be given back.
+ * Writes what was accepted in one turn in ranges, and the rest one by one. rhea does the first in more time, and joins what
+ * should be apart: it forgets to compare the outcomes of the first two, and would accept a neighbour that was to be given
+ * back.
  */
-function settleOneByOne(incoming: Session['incoming']): void {
+function settleInRanges(incoming: Session['incoming'], { connection, local }: Session): void {
   const { process } = incoming;
-  const outcomeOf = (delivery: Delivery | undefined): unknown => (delivery as { readonly state?: unknown })?.state;
   incoming.process = function (session) {
-    const all = this.updated;
-    let from = 0;
-    for (let index = 1; index < all.length; index++) {
-      if (outcomeOf(all[index]) === outcomeOf(all[index - 1])) continue;
-      this.updated = all.slice(from, index);
-      process.call(this, session);
-      from = index;
+    let first: number | undefined;
+    let last = 0;
+    const endRange = (): void => {
+      if (first !== undefined) connection.socket.write(writeAccepted(local.channel, first, last));
+      first = undefined;
+    };
+    for (const delivery of this.updated.splice(0)) {
+      const isAccepted = delivery.state === OUTCOMES.accepted;
+      if (!isAccepted || delivery.id !== last + 1) endRange();
+      if (isAccepted) {
+        first ??= delivery.id;
+        last = delivery.id;
+      } else {
+        this.updated = [delivery];
+        process.call(this, session);
+      }
     }
-    this.updated = from === 0 ? all : all.slice(from);
+    endRange();
     process.call(this, session);
   };
 }
+
+/**
+ * Makes a session send by itself what its links send, once it is tuned. rhea would make the frames in a later tick, and
+ * tell outcomes by events.
+ */
+export function sendAtOnce(session: Session, size: number): void {
+  const { connection, local } = session;
+  session.outgoing = new Outgoing(connection, local.channel, size, readOutcome) as unknown as RheaOutgoing;
+}
+
+function readOutcome(state: unknown): { readonly outcome: SendOutcome; readonly error: unknown } | undefined {
+  if (state === OUTCOMES.accepted) return { outcome: 'accepted', error: undefined };
+  const read = messages.unwrap_outcome(state);
+  const outcome = SEND_OUTCOMES.find((name) => name === read.constructor.composite_type);
+  return outcome && { outcome, error: read.error };
+}
+
+const SEND_OUTCOMES: readonly SendOutcome[] = ['accepted', 'released', 'rejected', 'modified'];
 
 /**
  * Lets a sender and a receiver of one session bear the same name, as the management node wants it: rhea knows links by
@@ -471,14 +550,24 @@ export function isAgreed(link: Sender | Receiver): boolean {
   return typeof terminus === 'object' && terminus !== null && 'address' in terminus;
 }
 
-/**
- * How many messages can be written now. `sendable` of rhea looks at the credit alone, which counts down only when the
- * frames are made, in a later tick; what is sent beyond it would be written at any later time.
- */
-export function roomOf({ credit, session }: Sender): number {
-  const { outgoing } = session;
-  const pending = outgoing.next_delivery_id - outgoing.next_pending_delivery;
-  return Math.min(credit, outgoing.transfer_window() || 0, outgoing.deliveries.available()) - pending;
+/** How many messages can be written now. `sendable` of rhea looks at the credit alone. */
+export function roomOf(sender: Sender): number {
+  return ownOf(sender).roomFor(sender);
+}
+
+/** Writes a message, for which there is room, at once, and returns its id. */
+export function transfer(sender: Sender, bytes: Buffer, settled: boolean, onEnd: OnEnd): number {
+  return ownOf(sender).transfer(sender, bytes, settled, onEnd);
+}
+
+/** The end of a message of ours is no longer of interest. */
+export function forgetSent(sender: Sender, id: number): void {
+  ownOf(sender).forget(id);
+}
+
+function ownOf({ session: { outgoing } }: Sender): Outgoing {
+  if (outgoing instanceof Outgoing) return outgoing;
+  throw new Error('a session that does not send by itself');
 }
 
 /** Takes a delivery whose outcome is no longer awaited out of the session. */
@@ -510,6 +599,10 @@ const OUTCOMES: Readonly<Record<Settlement, unknown>> = {
 };
 
 interface MessageModule {
+  unwrap_outcome(state: unknown): {
+    readonly constructor: { readonly composite_type?: string };
+    readonly error?: unknown;
+  };
   decode(bytes: Uint8Array): DecodedMessage;
   accepted(): { described(): unknown };
   released(): { described(): unknown };

@@ -22,9 +22,9 @@ import { isNotFound, linkError, refusal } from './errors.ts';
 import type { Link } from './link.ts';
 import type { Management } from './management.ts';
 import type { Amqp1Settings } from './options.ts';
-import { Outlet, type SendOutcome } from './outlet.ts';
+import type { SendOutcome } from './outgoing.ts';
+import { Outlet } from './outlet.ts';
 import type { ExchangeDeclaration, Profile, Route, Shelf } from './profile.ts';
-import type { Delivery } from './rhea.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const MOST_ATTEMPTS = 5;
@@ -48,7 +48,7 @@ interface Item {
   readonly reject: (error: unknown) => void;
   /** Ends what was begun for a message that has to wait: its timer, its listener. */
   forget: (() => void) | undefined;
-  written: { readonly outlet: Outlet<Item>; readonly delivery: Delivery } | undefined;
+  written: { readonly outlet: Outlet<Item>; readonly id: number } | undefined;
   state: 'waiting' | 'written' | 'done';
 }
 
@@ -67,6 +67,7 @@ interface Lane {
   readonly durable: number | undefined;
   readonly capabilities: readonly string[] | undefined;
   readonly exchange: ExchangeDeclaration | undefined;
+  readonly links: number | undefined;
   readonly line: Set<Item>;
   outlet: Outlet<Item> | undefined;
   preparing: boolean;
@@ -245,6 +246,7 @@ export class Sender {
       durable,
       capabilities,
       exchange: this.#settings.declare === 'create' ? exchange : undefined,
+      links: profile.sendingLinks,
       line: new Set(),
       outlet: undefined,
       preparing: false,
@@ -288,7 +290,7 @@ export class Sender {
     if (outlet === undefined || this.#link === undefined) return false;
     if (this.#unsettled >= this.#settings.window) return false;
     if (this.#link.flusher.backlogBytes > this.#settings.lineBytes) return false;
-    return outlet.room > 0;
+    return outlet.hasRoom;
   }
 
   #drainAll(): void {
@@ -322,7 +324,7 @@ export class Sender {
     lane.preparing = true;
     try {
       const declaring = lane.exchange && this.#managementOf(link).declareExchange(lane.exchange);
-      const opening = lane.address === undefined ? this.#sharedOutlet(link) : this.#open(link, lane);
+      const opening = lane.address === undefined ? this.#sharedOutlet(link, lane) : this.#open(link, lane);
       const [outlet] = await Promise.all([opening, declaring]);
       if (this.#link === link) lane.outlet = outlet;
     } catch (error) {
@@ -337,9 +339,9 @@ export class Sender {
     this.#drain(lane);
   }
 
-  #sharedOutlet(link: Link): Promise<Outlet<Item>> {
+  #sharedOutlet(link: Link, { links }: Lane): Promise<Outlet<Item>> {
     if (this.#anonymous === undefined) {
-      const opening = this.#open(link, {});
+      const opening = this.#open(link, { links });
       this.#anonymous = opening;
       opening.catch(() => {
         if (this.#anonymous === opening) this.#anonymous = undefined;
@@ -348,17 +350,23 @@ export class Sender {
     return this.#anonymous;
   }
 
-  #open(link: Link, { address, durable, capabilities }: Partial<Lane>): Promise<Outlet<Item>> {
-    return Outlet.open<Item>(link, { address, durable, capabilities }, this.#settings.window * 2, {
-      onOutcome: (item, outcome, error) => this.#onOutcome(item, outcome, error),
-      onRoom: () => this.#drainAll(),
-      onGone: (outlet, items, error) => this.#onGone(outlet, items, error),
-      onWindow: (window) => {
-        const reason = window > 0 ? undefined : 'it takes no messages at present (its session window is closed)';
-        this.#connection.setBlocked(link, reason);
-        if (window > 0) this.#drainAll();
+  #open(link: Link, { address, durable, capabilities, links }: Partial<Lane>): Promise<Outlet<Item>> {
+    const size = this.#settings.window * 2;
+    return Outlet.open<Item>(
+      link,
+      { address, durable, capabilities },
+      { size, links },
+      {
+        onOutcome: (item, outcome, error) => this.#onOutcome(item, outcome, error),
+        onRoom: () => this.#drainAll(),
+        onGone: (outlet, items, error) => this.#onGone(outlet, items, error),
+        onWindow: (window) => {
+          const reason = window > 0 ? undefined : 'it takes no messages at present (its session window is closed)';
+          this.#connection.setBlocked(link, reason);
+          if (window > 0) this.#drainAll();
+        },
       },
-    });
+    );
   }
 
   #write(item: Item): void {
@@ -378,11 +386,11 @@ export class Sender {
         creationTime: profile.stampsTtl === true && message.ttlMs !== undefined ? Date.now() : undefined,
         body: profile.body ?? 'data',
       });
-      const delivery = outlet.write(item, bytes, `a message to ${describe(item.to)}`, route.settled);
+      const id = outlet.write(item, bytes, `a message to ${describe(item.to)}`, route.settled);
       item.state = 'written';
-      if (delivery !== undefined) {
+      if (id !== undefined) {
         this.#unsettled++;
-        item.written = { outlet, delivery };
+        item.written = { outlet, id };
       }
     } catch (error) {
       return this.#finish(item, writeError(error, item));
@@ -447,7 +455,7 @@ export class Sender {
     item.forget?.();
     // Whoever gave up does not wait for the outcome; one who was not to be told of it still takes part in the window.
     if (item.confirm && item.written !== undefined) {
-      item.written.outlet.forget(item.written.delivery);
+      item.written.outlet.forget(item.written.id);
       item.written = undefined;
       this.#unsettled--;
     }

@@ -7,7 +7,19 @@ import { type Amqp1Options, PROFILES } from '../src/options.ts';
 
 const page = fileURLToPath(new URL('../../../docs/drivers/amqp1.md', import.meta.url));
 const KINDS: readonly AddressKind[] = ['anycast', 'unicast', 'multicast', 'topic', 'group', 'mailbox', 'reply'];
-const FLAGS = ['ttl', 'delay', 'priority', 'keep', 'deliveryCount', 'untilEmpty', 'inPlace', 'durable'] as const;
+const FLAGS = [
+  'ttl',
+  'delay',
+  'priority',
+  'keep',
+  'deliveryCount',
+  'untilEmpty',
+  'inPlace',
+  'durable',
+  'inspect',
+  'plan',
+  'declare',
+] as const;
 
 interface Column {
   readonly title: string;
@@ -39,7 +51,7 @@ function table(): string {
     `|${' --- |'.repeat(COLUMNS.length + 1)}`,
     ...KINDS.map((kind) => row(`\`${kind}\``, ({ kinds }) => yes(kinds.includes(kind)))),
     row('`unroutable`', ({ unroutable }) => unroutable),
-    ...FLAGS.map((flag) => row(`\`${flag}\``, (features) => yes(features[flag]))),
+    ...FLAGS.map((flag) => row(`\`${flag}\``, (features) => yes(features[flag] === true))),
   ].join('\n');
 }
 

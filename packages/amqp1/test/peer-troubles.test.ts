@@ -1,6 +1,7 @@
-import type { Address, Delivery } from '@posthorn/core';
+import type { Address, Delivery, Driver } from '@posthorn/core';
 import { expect } from 'chai';
 import rhea, { type EventContext, type Message, type Sender } from 'rhea';
+import type { Profile } from '../src/profile.ts';
 import { outcomeOf, refuse, ScriptedPeer, socketOf, statuses, until } from './scripted-peer.ts';
 
 const to: Address & { readonly kind: 'anycast' } = { kind: 'anycast', exchange: 'e', topic: 't' };
@@ -12,6 +13,11 @@ function text(body: string): { readonly body: Buffer } {
 
 function textOf({ message }: Delivery): string {
   return Buffer.from(message.body).toString();
+}
+
+async function threeLinks(peer: ScriptedPeer): Promise<Driver> {
+  const driver = await peer.driver({ profile: 'posthorn' });
+  return driver.view?.(({ name }: Profile) => ({ name, sendingLinks: 3 })) ?? driver;
 }
 
 const message = (body: string): Message => ({ body: rhea.message.data_section(Buffer.from(body)) });
@@ -129,6 +135,38 @@ describe('the driver and the links that it sends by', () => {
     const driver = await peer.driver();
     for (let n = 0; n < 200; n++) await driver.send({ ...to, topic: `t${n % 10}` }, text('x'), CONFIRM);
     expect(peer.receivers).to.have.lengthOf(10);
+  });
+
+  it('spreads what goes to any address over as many links as the profile wants, in order and in one session', async () => {
+    await using peer = await ScriptedPeer.open({
+      capabilities: ['ANONYMOUS-RELAY'],
+      onReceiver: (receiver) => receiver.add_credit(2),
+    });
+    const wide = await threeLinks(peer);
+    const bodies = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    const sending = bodies.map((body) => wide.send(to, text(body), CONFIRM));
+    await Promise.all(sending.slice(0, 6));
+    expect(peer.receivers.map(({ session }) => session)).to.deep.equal(Array(3).fill(peer.receivers[0]?.session));
+    peer.receivers[2]?.add_credit(1);
+    await sending[6];
+    expect(peer.texts).to.deep.equal(bodies);
+  });
+
+  it('gives up all of them where the broker takes one away, and attaches anew for the next message', async () => {
+    await using peer = await ScriptedPeer.open({
+      capabilities: ['ANONYMOUS-RELAY'],
+      onReceiver: (receiver) => receiver.add_credit(1),
+      onMessage: ({ receiver, delivery }) => {
+        if (peer.receivers.length > 3) delivery?.accept();
+        else if (receiver === peer.receivers[1])
+          receiver?.close({ condition: 'amqp:resource-deleted', description: 'gone' });
+      },
+    });
+    const wide = await threeLinks(peer);
+    const lost = ['by the first', 'by the second'].map((body) => outcomeOf(wide.send(to, text(body), CONFIRM)));
+    expect(await Promise.all(lost)).to.deep.equal(['UNKNOWN', 'UNKNOWN']);
+    await wide.send(to, text('anew'), CONFIRM);
+    await until('the others to be left', () => peer.receivers.slice(0, 3).every((receiver) => receiver.is_closed()));
   });
 
   it('attaches once for all addresses where the broker relays', async () => {

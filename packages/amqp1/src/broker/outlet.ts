@@ -1,4 +1,5 @@
 import {
+  Bag,
   describe,
   type MemoryBroker,
   type MemoryConsumer,
@@ -132,7 +133,7 @@ export class Outlet {
     this.#tells = wish.sources.length > 1 || wish.kind === 'topic' || wish.kind === 'group';
     this.#count = link.delivery_count;
     this.#consumer = {
-      unsettled: new Set<MemoryEntry>(),
+      unsettled: new Bag<MemoryEntry>(),
       hasRoom: () => !this.#closed && this.#credit > 0 && this.#road.isOpen(this),
       receive: (delivery) => this.#deliver(delivery),
       onEmpty: () => this.#drained(),

@@ -35,6 +35,9 @@ const FEATURES: Features = {
   untilEmpty: true,
   inPlace: true,
   durable: true,
+  inspect: true,
+  plan: true,
+  declare: true,
 };
 
 /**
@@ -60,6 +63,8 @@ export function rabbitmq4(durability: 'durable' | 'quorum', version: string | un
     features: featuresOf(durability, version),
     release: 'modified',
     drain: true,
+    // A link has credit for 170 messages, a session a window of 400: a broker far away gets more at a time.
+    sendingLinks: 3,
     managed: true,
     route,
     shelf(to, { delayMs, keepFor, retention }) {
