@@ -25,7 +25,7 @@ export class MemoryBroker {
 
   /** Puts the message into every queue it is meant for. Returns false when there is none. */
   send(to: Address, message: Message, options: SendOptions, label: Address = to): boolean {
-    const { delayMs, unrouted, keepFor, retention } = options;
+    const { delayMs, unrouted, keepFor, retention, priority = 0 } = options;
     const copy = copyOf(message);
     if (delayMs !== undefined) {
       const timer = setTimeout(() => {
@@ -39,13 +39,12 @@ export class MemoryBroker {
       return true;
     }
     const expiresAt = message.ttlMs === undefined ? undefined : performance.now() + message.ttlMs;
-    const entry = (home: Address): Entry => new Entry(copy, home, options.priority ?? 0, expiresAt);
     const queues = this.#route(to);
-    for (const queue of queues) queue.push(entry(label));
+    for (const queue of queues) queue.push(new Entry(copy, label, priority, expiresAt));
     if (queues.length > 0 || unrouted !== 'keep') return queues.length > 0;
     const home: Address = to.kind === 'topic' ? { kind: 'group', name: keepFor ?? to.key } : label;
     const kept = this.queue(to.kind === 'topic' ? describe(home) : describe(to), retention);
-    kept.push(entry(home));
+    kept.push(new Entry(copy, home, priority, expiresAt));
     return true;
   }
 
