@@ -19,6 +19,8 @@ export interface Certificates {
   readonly wrongCa: string;
   /** For localhost, 127.0.0.1 and ::1. */
   readonly server: KeyPair;
+  /** As `server`, but its time is over. */
+  readonly expired: KeyPair;
   /** Signed by the right authority, but for another host. */
   readonly wrongHost: KeyPair;
   /** What a client shows; common name `posthorn-client`. */
@@ -29,14 +31,16 @@ export interface Certificates {
 export async function makeCertificates(folder: string): Promise<Certificates> {
   await mkdir(folder, { recursive: true });
   await Promise.all([makeAuthority(folder, 'ca'), makeAuthority(folder, 'wrong-ca')]);
-  const [server, wrongHost, client] = await Promise.all([
-    makeLeaf(folder, 'server', 'localhost', 'serverAuth', 'DNS:localhost,IP:127.0.0.1,IP:::1'),
+  const [server, expired, wrongHost, client] = await Promise.all([
+    makeLeaf(folder, 'server', 'localhost', 'serverAuth', LOCALHOST),
+    makeLeaf(folder, 'expired', 'localhost', 'serverAuth', LOCALHOST, -1),
     makeLeaf(folder, 'wrong-host', 'elsewhere.example', 'serverAuth', 'DNS:elsewhere.example'),
     makeLeaf(folder, 'client', 'posthorn-client', 'clientAuth', 'DNS:posthorn-client'),
   ]);
-  return { ca: join(folder, 'ca.pem'), wrongCa: join(folder, 'wrong-ca.pem'), server, wrongHost, client };
+  return { ca: join(folder, 'ca.pem'), wrongCa: join(folder, 'wrong-ca.pem'), server, expired, wrongHost, client };
 }
 
+const LOCALHOST = 'DNS:localhost,IP:127.0.0.1,IP:::1';
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
 
 async function makeAuthority(folder: string, name: string): Promise<void> {
@@ -54,7 +58,14 @@ async function makeAuthority(folder: string, name: string): Promise<void> {
   await rm(join(folder, `${name}.cnf`));
 }
 
-async function makeLeaf(folder: string, name: string, cn: string, usage: string, altNames: string): Promise<KeyPair> {
+async function makeLeaf(
+  folder: string,
+  name: string,
+  cn: string,
+  usage: string,
+  altNames: string,
+  days = 825,
+): Promise<KeyPair> {
   const request = ['req', ...NEW_KEY, '-subj', `/CN=${cn}`, '-keyout', `${name}-key.pem`, '-out', `${name}.csr`];
   await run('openssl', request, { cwd: folder });
   const extensions = [
@@ -65,7 +76,7 @@ async function makeLeaf(folder: string, name: string, cn: string, usage: string,
   // Serial numbers at random: leaves are signed side by side and must not share a serial file.
   const serial = `0x${(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0).toString(16)}${Date.now().toString(16)}`;
   const signing = ['-CA', 'ca.pem', '-CAkey', 'ca-key.pem', '-set_serial', serial, '-extfile', `${name}.ext`];
-  await run('openssl', ['x509', '-req', '-in', `${name}.csr`, '-days', '825', ...signing, '-out', `${name}.pem`], {
+  await run('openssl', ['x509', '-req', '-in', `${name}.csr`, '-days', `${days}`, ...signing, '-out', `${name}.pem`], {
     cwd: folder,
   });
   await Promise.all([rm(join(folder, `${name}.csr`)), rm(join(folder, `${name}.ext`))]);

@@ -236,5 +236,27 @@ describe('posthorn publish, subscribe and dlq', function () {
         expect(nothing.process.tail).to.include(`no dead letters of ${group}`);
         await worker.close();
       });
+
+      it('prints the ids of dead letters that went, where a later one is refused', async () => {
+        const group = newId();
+        const keep = { confirm: true, unrouted: 'keep' } as const;
+        const body = Buffer.from('{}');
+        await transport.send({ kind: 'mailbox', name: group }, { body }, keep);
+        for (const [messageId, home] of [
+          ['goes', group],
+          ['stays', newId()],
+        ] as const)
+          await transport.send(
+            { kind: 'group', name: `${group}.dead` },
+            { messageId, body, headers: { 'ph-home': `mailbox ${home}` } },
+            keep,
+          );
+        const { lines, process } = await done(['dlq', 'redrive', place.url, group], 'code 1');
+        expect(lines).to.deep.equal(['goes']);
+        expect(process.tail.join('\n')).to.include('1 went, then one was refused').and.to.include('UNROUTABLE');
+        expect((await done(['dlq', 'list', place.url, group])).lines.map((line) => line.split(' ')[0])).to.deep.equal([
+          'stays',
+        ]);
+      });
     });
 });

@@ -10,6 +10,7 @@ import { recovery } from './chapters/recovery.ts';
 import { reply } from './chapters/reply.ts';
 import { send } from './chapters/send.ts';
 import { settle } from './chapters/settle.ts';
+import { tools } from './chapters/tools.ts';
 import { topic } from './chapters/topic.ts';
 import { ttl } from './chapters/ttl.ts';
 import { unicast } from './chapters/unicast.ts';
@@ -36,6 +37,7 @@ const chapters: Readonly<Record<string, (suite: Suite) => void>> = {
   recovery,
   flow,
   profiles,
+  tools,
 };
 
 /**

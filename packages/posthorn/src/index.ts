@@ -1,4 +1,5 @@
 export { type Amqp1Options, amqp1, type Broker, type BrokerOptions, serveBroker } from '@posthorn/amqp1';
+export * from '@posthorn/contracts';
 export * from '@posthorn/core';
 export * from '@posthorn/messaging';
 export * from '@posthorn/notify';
@@ -6,5 +7,6 @@ export * from '@posthorn/oslo';
 export * from '@posthorn/rabbit';
 export * from '@posthorn/rpc';
 export * from '@posthorn/services';
+export { reportTelemetry, type TelemetryOptions } from '@posthorn/telemetry';
 export { type ConnectOptions, connect, type DriverFactory } from './connect.ts';
 export { routingFile } from './routing-file.ts';

@@ -48,6 +48,7 @@ export interface QueueOptions {
 /** What the broker tells of a queue. */
 export interface Found {
   readonly queue: string;
+  readonly messageCount: number;
   readonly consumerCount: number;
 }
 
@@ -57,6 +58,7 @@ export interface Channel {
   close(): Promise<void>;
   assertExchange(name: string, type: string, options: { durable: boolean; autoDelete: boolean }): Promise<unknown>;
   checkExchange(name: string): Promise<unknown>;
+  deleteExchange(name: string): Promise<unknown>;
   assertQueue(name: string, options: QueueOptions): Promise<Found>;
   checkQueue(name: string): Promise<Found>;
   bindQueue(queue: string, exchange: string, key: string): Promise<unknown>;
@@ -92,6 +94,10 @@ export interface Model {
     readonly stream?: Socket;
     /** The longest frame, with its overhead; 0 for no limit. */
     readonly frameMax: number;
+    /** 0 for no limit. */
+    readonly channelMax: number;
+    /** In seconds; 0 for none. */
+    readonly heartbeat: number;
     /** Whether a heartbeat can be left out. */
     sentSinceLastCheck: boolean;
   };

@@ -135,7 +135,7 @@ async function unbind(link: Link, channel: Channel, intake: Intake): Promise<voi
  * One at a time for each queue: RabbitMQ 3.10 answers a second declaration of a quorum queue while it still makes it for
  * the first, and closes the connection of who consumes from it then.
  */
-function assertQueue(link: Link, channel: Channel, queue: QueueDeclaration): Promise<Found> {
+export function assertQueue(link: Link, channel: Channel, queue: QueueDeclaration): Promise<Found> {
   const { name, durable, exclusive, autoDelete } = queue;
   return link.inTurn(name, () =>
     link.guard(

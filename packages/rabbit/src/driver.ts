@@ -1,12 +1,17 @@
 import {
   type Address,
+  type Agreed,
   ClosedError,
+  type Comparison,
   ConfigError,
+  type Declaration,
   type Delivery,
   type Driver,
   type DriverContext,
   type Features,
+  type Inspection,
   type Message,
+  type PlanOptions,
   type SendOptions,
   type Source,
   type SubscribeOptions,
@@ -20,8 +25,10 @@ import { JointStatus } from './joint-status.ts';
 import type { Link } from './link.ts';
 import { modernTopology } from './naming.ts';
 import { type RabbitOptions, type RabbitSettings, rabbitSettings } from './options.ts';
+import { planOf, queueNameOf } from './plan.ts';
 import { Sender } from './sender.ts';
 import { RabbitSubscription } from './subscription.ts';
+import { agreedOn, carryOut, inspectQueue } from './tools.ts';
 import type { Intake, Topology } from './topology.ts';
 
 const FEATURES: Features = {
@@ -35,6 +42,9 @@ const FEATURES: Features = {
   untilEmpty: true,
   inPlace: true,
   durable: true,
+  inspect: true,
+  plan: true,
+  declare: true,
 };
 
 /**
@@ -182,6 +192,24 @@ class RabbitDriver implements Driver {
         if (link.down === undefined || left === 0) throw error;
       }
     }
+  }
+
+  get agreed(): Agreed | undefined {
+    const { link } = this.#shared.consuming;
+    return link && agreedOn(link);
+  }
+
+  async inspect(address: Address): Promise<Inspection | undefined> {
+    const queue = queueNameOf(this.#topology, address);
+    return queue === undefined ? undefined : await inspectQueue(await this.#shared.consuming.ready(), queue);
+  }
+
+  plan(what: readonly Source[] | Address, options: PlanOptions = {}): readonly Declaration[] {
+    return planOf(this.#topology, what, options);
+  }
+
+  async declare(declaration: Declaration, verb: 'compare' | 'create' | 'remove'): Promise<Comparison> {
+    return await carryOut(await this.#shared.consuming.ready(), declaration, verb);
   }
 
   view(topology: unknown): Driver {

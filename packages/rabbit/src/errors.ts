@@ -55,7 +55,7 @@ export function channelError(error: unknown, what: string): MessagingError {
 }
 
 /** What the broker said, out of amqplib's text around it. */
-function brokerText(error: unknown): string {
+export function brokerText(error: unknown): string {
   const text = messageOf(error);
   return /with message "(.*)"/s.exec(text)?.[1] ?? text;
 }

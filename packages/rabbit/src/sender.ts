@@ -65,10 +65,10 @@ interface Outlet {
   readonly exchanges: ExchangeMemo;
   readonly plain: Channel;
   readonly confirmed: Channel;
-  /** What was written on the confirmed channel and is not confirmed. */
+  /** What was written on the confirmed channel and is not confirmed, oldest first. */
   readonly unconfirmed: Set<Item>;
-  /** Those of them that may come back, by message id and destination: one message may go to several. */
-  readonly mandatory: Map<string, Item>;
+  /** How far the last one that came back was among them. Not for long: an iterator keeps what a set sheds. */
+  returning: Iterator<Item> | undefined;
   /** New channels are on their way, or have come; what was written here is still confirmed here. */
   renewing: boolean;
   retired: boolean;
@@ -116,10 +116,11 @@ export class Sender {
     if (this.#closed) return Promise.reject(new ClosedError('the transport'));
     try {
       const properties = propertiesOf(topology, message, options);
-      const waiting = options.unrouted === 'keep' || options.delayMs !== undefined;
-      return waiting
-        ? this.#counted(this.#deliverToQueue(topology, to, properties, message.body, { ...options, timeoutMs }))
-        : this.#deliver(to, topology.route(to), properties, message.body, options, timeoutMs);
+      if (options.unrouted !== 'keep' && options.delayMs === undefined)
+        return this.#deliver(to, topology.route(to), properties, message.body, options, timeoutMs);
+      return to.kind === 'topic' && options.delayMs === undefined && !topology.keepsAlways
+        ? this.#deliverOrKeep(topology, to, properties, message.body, options, timeoutMs)
+        : this.#counted(this.#deliverToQueue(topology, to, properties, message.body, options, timeoutMs));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -140,32 +141,62 @@ export class Sender {
     this.#quiet?.();
   }
 
+  /** What most often finds a listener: what a queue for it would be is asked when it does not. */
+  #deliverOrKeep(
+    topology: Topology,
+    to: Address,
+    properties: Publish,
+    body: Uint8Array,
+    options: SendOptions,
+    timeoutMs: number,
+  ): Promise<void> {
+    const begunAt = performance.now();
+    const sending = this.#deliver(to, topology.route(to), properties, body, options, timeoutMs);
+    this.#pending++;
+    return sending.then(
+      () => this.#less(),
+      async () => {
+        try {
+          await this.#deliverToQueue(topology, to, properties, body, options, timeoutMs, { begunAt, sending });
+        } finally {
+          this.#less();
+        }
+      },
+    );
+  }
+
   /**
    * Sends what must wait in a queue that may not exist: publish first; what comes back unrouted makes the queue, and is
    * sent to it with the same id. So nothing is declared for each message, and a queue that was deleted heals.
+   *
+   * @param first the first publishing, where that has been tried
    */
   async #deliverToQueue(
     topology: Topology,
     to: Address,
     properties: Publish,
     body: Uint8Array,
-    options: SendOptions & { readonly timeoutMs: number },
+    options: SendOptions,
+    timeoutMs: number,
+    first?: { readonly begunAt: number; readonly sending: Promise<void> },
   ): Promise<void> {
-    const { delayMs, timeoutMs, signal } = options;
-    const deadline = performance.now() + timeoutMs;
+    const { delayMs, signal } = options;
+    const deadline = (first?.begunAt ?? performance.now()) + timeoutMs;
     const target = topology.route(to);
     const intake = delayMs === undefined ? topology.kept(to, options) : delayIntake(target, delayMs);
     const [binding] = intake.bindings;
-    const first: Route = delayMs === undefined ? target : { exchange: binding?.exchange, key: target.key };
+    const straight: Route = delayMs === undefined ? target : { exchange: binding?.exchange, key: target.key };
     // A queue that is not bound gets only what nobody else did.
-    const isBound = binding !== undefined || first.exchange === undefined;
-    const last: Route = isBound ? first : { exchange: undefined, key: intake.queue.name };
+    const isBound = binding !== undefined || straight.exchange === undefined;
+    const last: Route = isBound ? straight : { exchange: undefined, key: intake.queue.name };
     if (topology.keepsAlways && delayMs === undefined) await this.#keep(intake, to, deadline, signal);
-    let route = first;
+    let route = straight;
+    let tried = first;
     for (let left = 2; ; left--) {
-      const begunAt = performance.now();
+      const begunAt = tried?.begunAt ?? performance.now();
       try {
-        return await this.#deliver(to, route, properties, body, options, Math.max(1, deadline - begunAt));
+        return await (tried?.sending ??
+          this.#deliver(to, route, properties, body, options, Math.max(1, deadline - begunAt)));
       } catch (error) {
         const refused = isHalfMade(error, intake);
         if (left === 0 || !(error instanceof UnroutableError || refused)) throw error;
@@ -173,6 +204,7 @@ export class Sender {
         if (refused) await pause(2 * RENEW_MS, undefined, signal && { signal }).catch(() => undefined);
       }
       await this.#keep(intake, to, deadline, signal, route === last ? begunAt : undefined);
+      tried = undefined;
       route = last;
     }
   }
@@ -336,7 +368,6 @@ export class Sender {
       item.state = 'written';
       if (confirm) {
         outlet.unconfirmed.add(item);
-        if (properties.mandatory) outlet.mandatory.set(sendingOf(properties.messageId, exchange, route.key), item);
         channel.pushConfirmCallback?.((error) => this.#confirmed(outlet, item, error));
       } else batch.onWritten((written) => this.#finish(item, written ? undefined : this.#lostOf(item)));
     } catch (error) {
@@ -346,11 +377,9 @@ export class Sender {
 
   #confirmed(outlet: Outlet, item: Item, error: Error | null): void {
     outlet.unconfirmed.delete(item);
+    outlet.returning = undefined;
     if (isRefusal(error)) this.#renew(outlet);
     if (outlet.retired && outlet.unconfirmed.size === 0) this.#leave(outlet);
-    const { route, properties } = item;
-    const sending = sendingOf(properties.messageId, route.exchange?.name ?? '', route.key);
-    if (properties.mandatory && outlet.mandatory.get(sending) === item) outlet.mandatory.delete(sending);
     if (isRefusal(error)) this.#finish(item, new DeliveryError(`${describe(item.to)}: the broker refused the message`));
     else if (error !== null && error !== undefined) this.#finish(item, this.#lostOf(item, outlet.link.down ?? error));
     else this.#finish(item, item.returned ? new UnroutableError(describe(item.to), item.to) : undefined);
@@ -387,15 +416,12 @@ export class Sender {
         plain,
         confirmed,
         unconfirmed: new Set(),
-        mandatory: new Map(),
+        returning: undefined,
         renewing: false,
         retired: false,
       };
       plain.on('return', (message) => this.#returned(message));
-      confirmed.on('return', ({ fields, properties: { messageId } }) => {
-        const item = outlet.mandatory.get(sendingOf(messageId, fields.exchange, fields.routingKey));
-        if (item !== undefined) item.returned = true;
-      });
+      confirmed.on('return', (message) => markReturned(outlet, message));
       if (link.down !== undefined) return;
       this.#retire(this.#outlet);
       this.#outlet = outlet;
@@ -551,8 +577,29 @@ function propertiesOf(
   };
 }
 
-function sendingOf(messageId: string | undefined, exchange: string, key: string): string {
-  return `${messageId} ${exchange} ${key}`;
+/**
+ * Messages come back in the order in which they were written, and are confirmed next: so each is looked for from where
+ * the last one was, and no index of all that may come back is needed.
+ */
+function markReturned(outlet: Outlet, message: Incoming): void {
+  for (const from of [outlet.returning, outlet.unconfirmed.values()]) {
+    for (let next = from?.next(); next !== undefined && !next.done; next = from?.next()) {
+      if (!isSame(next.value, message)) continue;
+      next.value.returned = true;
+      outlet.returning = from;
+      return;
+    }
+  }
+}
+
+/** One message may go to several. */
+function isSame({ route, properties }: Item, { fields, properties: { messageId } }: Incoming): boolean {
+  return (
+    properties.mandatory === true &&
+    properties.messageId === messageId &&
+    route.key === fields.routingKey &&
+    (route.exchange?.name ?? '') === fields.exchange
+  );
 }
 
 function timeoutOf({ to, timeoutMs, state }: Item): Error {

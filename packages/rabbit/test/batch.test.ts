@@ -28,6 +28,8 @@ describe('a batch', () => {
       serverProperties: {},
       stream: socket,
       frameMax: 4_096,
+      channelMax: 0,
+      heartbeat: 0,
       sentSinceLastCheck: false,
     };
     batch = new Batch({ connection });

@@ -1,34 +1,32 @@
 import { createRequire } from 'node:module';
+import { bench } from './bench.ts';
 import { broker } from './broker.ts';
+import { contract } from './contract.ts';
 import { dlq } from './dlq.ts';
-import { listen, tell } from './notify.ts';
-import { type CommandLine, parseCommandLine } from './options.ts';
+import { doctor } from './doctor.ts';
+import { type Command, overview, page, synopsisOf } from './help.ts';
+import { nearest } from './nearest.ts';
+import { listen, notify } from './notify.ts';
+import { type OptionName, parseCommandLine } from './options.ts';
 import { publish } from './publish.ts';
-import { ask, serve } from './rpc.ts';
+import { call, cast, fanout, ping, serve } from './rpc.ts';
 import { services } from './services.ts';
 import { subscribe } from './subscribe.ts';
-import { UsageError, usage } from './usage.ts';
+import { top } from './top.ts';
+import { topology } from './topology.ts';
+import { trace } from './trace.ts';
+import { UsageError } from './usage.ts';
 
-interface Command {
-  /** How many words it takes after its name: at least, at most. */
-  readonly words: readonly [number, number];
-  readonly run: (line: CommandLine) => Promise<void>;
-}
+/** Every command there is, as `posthorn --help` shows them. */
+const COMMANDS: readonly (readonly [title: string, commands: readonly Command[]])[] = [
+  ['Call and serve', [call, cast, fanout, ping, serve, services]],
+  ['Notifications and messages', [notify, listen, publish, subscribe, dlq]],
+  ['Watch', [top, trace]],
+  ['Look at a broker', [doctor, topology, bench]],
+  ['Develop', [broker, contract]],
+];
 
-const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
-  ['call', { words: [3, 4], run: (line) => ask('call', line) }],
-  ['cast', { words: [3, 4], run: (line) => ask('cast', line) }],
-  ['fanout', { words: [3, 4], run: (line) => ask('fanout', line) }],
-  ['ping', { words: [2, 2], run: (line) => ask('ping', line) }],
-  ['serve', { words: [4, 4], run: serve }],
-  ['notify', { words: [2, 3], run: tell }],
-  ['listen', { words: [1, 1], run: listen }],
-  ['publish', { words: [3, 4], run: publish }],
-  ['subscribe', { words: [3, 3], run: subscribe }],
-  ['dlq', { words: [3, Number.POSITIVE_INFINITY], run: dlq }],
-  ['broker', { words: [0, 0], run: broker }],
-  ['services', { words: [2, 2], run: services }],
-]);
+const EVERYWHERE: readonly OptionName[] = ['json', 'help', 'version'];
 
 /**
  * Runs one command line.
@@ -38,14 +36,42 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
  */
 export async function run(argv: readonly string[]): Promise<void> {
   const { options, words } = parseCommandLine(argv);
-  if (options.help) return void process.stdout.write(usage);
   if (options.version)
     return void process.stdout.write(`${createRequire(import.meta.url)('../../package.json').version}\n`);
-  const [name = '', ...rest] = words;
-  const command = COMMANDS.get(name);
-  if (command === undefined) throw new UsageError(name === '' ? 'which command?' : `no such command: ${name}`);
-  const [least, most] = command.words;
-  if (rest.length < least) throw new UsageError(`${name}: too few arguments`);
-  if (rest.length > most) throw new UsageError(`${name}: too many arguments: ${rest.slice(most).join(' ')}`);
-  await command.run({ options, words: rest });
+  const [name, ...rest] = words;
+  if (name === undefined) {
+    if (options.help) return void process.stdout.write(overview(COMMANDS));
+    throw new UsageError('which command?');
+  }
+  const command = commandOf(name);
+  if (options.help) return void process.stdout.write(page(command));
+  try {
+    check(command, rest, Object.keys(options));
+    await command.run({ options, words: rest });
+  } catch (error) {
+    throw error instanceof UsageError ? new UsageError(error.message, synopsisOf(command)) : error;
+  }
+}
+
+function commandOf(name: string): Command {
+  const all = COMMANDS.flatMap(([, commands]) => commands);
+  const command = all.find((one) => one.name === name);
+  if (command !== undefined) return command;
+  const meant = nearest(
+    name,
+    all.map((one) => one.name),
+  );
+  throw new UsageError(`no such command: ${name}${meant === undefined ? '' : `; did you mean ${meant}?`}`);
+}
+
+function check({ name, words, options }: Command, given: readonly string[], named: readonly string[]): void {
+  const [least, most] = words;
+  if (given.length < least) throw new UsageError(`${name}: too few arguments`);
+  if (given.length > most) throw new UsageError(`${name}: too many arguments: ${given.slice(most).join(' ')}`);
+  const known: readonly string[] = [
+    ...EVERYWHERE,
+    ...options.map((entry) => (typeof entry === 'string' ? entry : entry[0])),
+  ];
+  const strange = named.find((option) => !known.includes(option));
+  if (strange !== undefined) throw new UsageError(`${name} knows no --${strange}`);
 }

@@ -1,15 +1,31 @@
 import { isUtf8 } from 'node:buffer';
 import { stderr } from 'node:process';
 import { type DeadLetter, DeadLetters, describe } from '@posthorn/core';
+import { CONNECTING, type Command } from './help.ts';
 import { open } from './open.ts';
-import type { CommandLine } from './options.ts';
-import { printable, printed } from './print.ts';
+import type { CommandLine, Options } from './options.ts';
+import { printable, printed, told } from './print.ts';
 import { UsageError } from './usage.ts';
 
 const VERBS = ['list', 'show', 'redrive'] as const;
 
+export const dlq: Command = {
+  name: 'dlq',
+  synopsis: 'list|show|redrive <url> <group> [id…]',
+  words: [3, Number.POSITIVE_INFINITY],
+  summary: 'lists, shows or sends back the dead letters of a group or mailbox',
+  about: `Dead letters are messages whose work failed for good. They stay until they are sent back; without ids, all are meant.
+
+  list      a line for each: id, attempts, where it was sent at first, why it is dead
+  show      headers and content besides
+  redrive   sends them back to their queue, to be tried anew, and prints the ids of those that went, also where a later one is refused`,
+  options: [...CONNECTING],
+  examples: ['posthorn dlq list rabbit://localhost metering', 'posthorn dlq redrive rabbit://localhost metering 1f0c…'],
+  run: deadLetters,
+};
+
 /** `dlq list`, `dlq show` and `dlq redrive`: the dead letters of a group or mailbox, all or those with the ids. */
-export async function dlq({ words, options }: CommandLine): Promise<void> {
+async function deadLetters({ words, options }: CommandLine): Promise<void> {
   const [given, url = '', group = '', ...ids] = words;
   const verb = VERBS.find((one) => one === given);
   if (verb === undefined) throw new UsageError(`dlq: "${given}" is none of ${VERBS.join(', ')}`);
@@ -18,7 +34,9 @@ export async function dlq({ words, options }: CommandLine): Promise<void> {
   try {
     const letters = new DeadLetters(transport, group);
     const found =
-      verb === 'redrive' ? await redrive(letters, wanted) : await read(letters, verb, wanted, options.json === true);
+      verb === 'redrive'
+        ? await redrive(letters, wanted, options)
+        : await read(letters, verb, wanted, options.json === true);
     const missing = ids.filter((id) => !found.includes(id));
     if (missing.length > 0) throw new Error(`not among the dead letters of ${group}: ${missing.join(', ')}`);
     if (found.length === 0) stderr.write(`no dead letters of ${group}\n`);
@@ -29,11 +47,17 @@ export async function dlq({ words, options }: CommandLine): Promise<void> {
 
 type Ids = readonly (string | undefined)[];
 
-/** Prints the ids of those that went. */
-async function redrive(letters: DeadLetters, wanted: readonly string[] | undefined): Promise<Ids> {
-  const gone = await letters.redrive(wanted);
-  for (const id of gone) await printed(printable(id ?? '-'));
-  return gone;
+/** Prints the id of each that went, also where a later one is refused. */
+async function redrive(letters: DeadLetters, wanted: readonly string[] | undefined, options: Options): Promise<Ids> {
+  const lines: Promise<void>[] = [];
+  try {
+    return await letters.redrive(wanted, (id) => void lines.push(told(options, { id }, printable(id ?? '-'))));
+  } catch (error) {
+    if (lines.length > 0 && options.json !== true) stderr.write(`${lines.length} went, then one was refused\n`);
+    throw error;
+  } finally {
+    await Promise.all(lines);
+  }
 }
 
 async function read(

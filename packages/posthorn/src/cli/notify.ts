@@ -9,11 +9,44 @@ import {
   parsePriority,
 } from '@posthorn/notify';
 import { stringifyPythonJson } from '@posthorn/oslo';
+import { CONNECTING, type Command } from './help.ts';
 import { open, stopped } from './open.ts';
 import { type CommandLine, duration, jsonOf, type Options, objectOf } from './options.ts';
 import { UsageError } from './usage.ts';
 
-export async function tell({ words, options }: CommandLine): Promise<void> {
+export const notify: Command = {
+  name: 'notify',
+  synopsis: '<url> <event-type> [json-payload]',
+  words: [2, 3],
+  summary: 'emits a notification',
+  about:
+    'Ends when the broker has the notification, and prints nothing. Where nobody listens yet it is kept for who comes.',
+  options: [
+    'topic',
+    ['priority', 'debug, info, audit, warn, error, critical or sample; default info'],
+    'publisher-id',
+    'exchange',
+    'context',
+    ['timeout', 'for the broker to take it; default 30s'],
+    ...CONNECTING,
+  ],
+  examples: [`posthorn notify rabbit://localhost disk.full '{"device": "sda"}' --priority warn`],
+  run: tell,
+};
+
+export const listen: Command = {
+  name: 'listen',
+  synopsis: '<url>',
+  words: [1, 1],
+  summary: 'prints notifications, until SIGINT or SIGTERM',
+  about:
+    'Prints a line for each notification: JSON, but a form for people on a terminal without --json. Without --pool it takes its share of what the other listeners of the topic would get: name a pool of your own to look on.',
+  options: ['topic', 'priority', 'pool', 'event-type', 'exchange', ...CONNECTING],
+  examples: ["posthorn listen rabbit://localhost --pool mine --priority error --event-type '^disk'"],
+  run: show,
+};
+
+async function tell({ words, options }: CommandLine): Promise<void> {
   const [url = '', eventType = '', payload = '{}'] = words;
   const [priority = 'info', ...more] = prioritiesOf(options);
   if (more.length > 0) throw new UsageError('--priority: notify takes one');
@@ -34,13 +67,15 @@ export async function tell({ words, options }: CommandLine): Promise<void> {
   }
 }
 
-export async function listen({ words, options }: CommandLine): Promise<void> {
+async function show({ words, options }: CommandLine): Promise<void> {
   const [url = ''] = words;
   const eventType = patternOf(options['event-type']);
   const given = prioritiesOf(options);
   const priorities = given.length > 0 ? given : PRIORITIES;
   const { exchange, pool, topic: topics = ['notifications'] } = options;
-  const endpoint = Object.fromEntries(priorities.map((priority) => [priority, show]));
+  const endpoint = Object.fromEntries(
+    priorities.map((priority) => [priority, (notification: Notification) => showOne(notification, options)]),
+  );
   const transport = await open(url, options);
   try {
     await new NotificationListener(transport, {
@@ -57,10 +92,10 @@ export async function listen({ words, options }: CommandLine): Promise<void> {
 }
 
 /** A line of JSON for programs; on a terminal one for people. */
-function show(notification: Notification): void {
+function showOne(notification: Notification, { json }: Options): void {
   const { id, publisherId, eventType, priority, payload, timestamp, context } = notification;
   const time = timestamp.toISOString();
-  if (stdout.isTTY)
+  if (stdout.isTTY && json !== true)
     stdout.write(
       `${time.slice(11, 23)} ${priority.padEnd(8)} ${publisherId}  ${eventType}  ${stringifyPythonJson(payload)}\n`,
     );

@@ -3,14 +3,19 @@ import { stdout } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { messageOf, native, type Transport, type Wire } from '@posthorn/core';
 import { oslo } from '@posthorn/oslo';
-import { connect, type DriverFactory } from '../connect.ts';
+import { type ConnectOptions, connect, type DriverFactory } from '../connect.ts';
 import type { Options } from './options.ts';
 import { UsageError } from './usage.ts';
 
-export async function open(url: string, options: Options): Promise<Transport> {
+/** Connects. `more`: where to log (default: standard error), and who is told of the connection. */
+export async function open(
+  url: string,
+  options: Options,
+  more: Pick<ConnectOptions, 'logger' | 'onStatus'> = {},
+): Promise<Transport> {
   const drivers = options.driver === undefined ? {} : await driversOf(options.driver);
   const wire = wireOf(options.wire);
-  return await connect(url, { drivers, ...(wire && { wire }) });
+  return await connect(url, { drivers, ...(wire && { wire }), ...more });
 }
 
 function wireOf(name: string | undefined): Wire | undefined {

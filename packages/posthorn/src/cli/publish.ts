@@ -1,13 +1,39 @@
 import { hostname } from 'node:os';
 import { stdout } from 'node:process';
 import { cloudEvents, type EnvelopeCodec, Publisher } from '@posthorn/messaging';
+import { CONNECTING, type Command } from './help.ts';
 import { signerOf } from './keys.ts';
 import { open } from './open.ts';
 import { type CommandLine, duration, jsonOf } from './options.ts';
 import { UsageError } from './usage.ts';
 
+export const publish: Command = {
+  name: 'publish',
+  synopsis: '<url> <exchange> <routing-key> [json]',
+  words: [3, 4],
+  summary: 'publishes a message to subscribers',
+  about:
+    'Prints what became of the message as JSON, { status, messageId }, and fails with the reason where the broker does not have it or, on transports that can tell, where nobody subscribes.',
+  options: [
+    'type',
+    'type-version',
+    'publisher-id',
+    'delay',
+    'ttl',
+    'cloud-events',
+    'sign-key',
+    ['timeout', 'for the confirm of the broker; default 30s'],
+    ...CONNECTING,
+  ],
+  examples: [
+    `posthorn publish rabbit://localhost metering disk.sda '{"free": 7}' --type disk.usage --ttl 1m`,
+    `posthorn publish rabbit://localhost metering disk.sda --sign-key host1:env:KEY`,
+  ],
+  run: publishOne,
+};
+
 /** Prints what became of the message, and fails with the reason when the broker does not have it. */
-export async function publish({ words, options }: CommandLine): Promise<void> {
+async function publishOne({ words, options }: CommandLine): Promise<void> {
   const [url = '', exchange = '', key = '', json = '{}'] = words;
   const { type: messageType = key, 'type-version': version = '1.0' } = options;
   const payload = jsonOf('the payload', json);
