@@ -216,4 +216,26 @@ describe('RabbitMQ: topology', () => {
       await broker.api.deleteUser(user);
     }
   });
+
+  it('a message to an exchange that the user may not write to fails with ACCESS, and one beside it with UNKNOWN at worst', async () => {
+    const user = `writer-${newId()}`;
+    await broker.api.putUser(user, 'secret');
+    await broker.api.putPermissions(vhost.vhost, user, { write: '^open' });
+    try {
+      await using transport = await connectQuietly(rabbitUrl({ ...vhost, user, password: 'secret' }));
+      const send = (exchange: string): Promise<unknown> =>
+        transport
+          .send({ kind: 'topic', exchange, key: 'k' }, { body: Buffer.from('x') }, { confirm: true })
+          .then(() => 'CONFIRMED')
+          .catch(({ code }: { code: string }) => code);
+      // Made first, so that the messages go out together.
+      await send('open');
+      expect(await send('shut')).to.equal('ACCESS');
+      const [open, shut] = await Promise.all([send('open'), send('shut')]);
+      expect(shut).to.equal('ACCESS');
+      expect(open).to.be.oneOf(['CONFIRMED', 'UNKNOWN']);
+    } finally {
+      await broker.api.deleteUser(user);
+    }
+  });
 });

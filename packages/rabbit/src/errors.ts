@@ -8,7 +8,7 @@ const PRECONDITION_FAILED = 406;
 const NOT_ALLOWED = 530;
 
 /** The reply code inside an error of amqplib, which puts it into a property or only into the text. */
-export function replyCode(error: unknown): number | undefined {
+function replyCode(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   if ('code' in error && typeof error.code === 'number') return error.code;
   const match = /replyCode"?: ?(\d{3})|: (\d{3}) \(/.exec(messageOf(error));
@@ -52,6 +52,12 @@ export function channelError(error: unknown, what: string): MessagingError {
     default:
       return new ConnectionError(text, cause);
   }
+}
+
+/** The exchange that the user may not write to, where that is why a channel was closed. */
+export function forbiddenExchange(error: unknown): string | undefined {
+  if (replyCode(error) !== ACCESS_REFUSED) return undefined;
+  return /exchange '([^']*)'/.exec(messageOf(error))?.[1];
 }
 
 /** What the broker said, out of amqplib's text around it. */

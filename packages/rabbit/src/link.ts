@@ -16,6 +16,7 @@ export class Link implements SupervisedLink {
   /** Until the broker is told a new token. */
   refresh: NodeJS.Timeout | undefined;
   readonly #lifeline = new Lifeline();
+  readonly #reasons = new WeakMap<Channel, Error>();
   readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(model: Model, generation: number, host: string) {
@@ -65,11 +66,11 @@ export class Link implements SupervisedLink {
     const { model } = this;
     const opening = kind === 'plain' ? model.createChannel() : model.createConfirmChannel();
     const channel = await this.guard(opening, 'opening a channel');
-    let reason: Error | undefined;
     channel.on('error', (error) => {
-      reason = error;
+      if (error !== undefined) this.#reasons.set(channel, error);
     });
     channel.on('close', () => {
+      const reason = this.reasonOf(channel);
       if (reason !== undefined) onClosed(reason);
       // Before amqplib answers the broker: frames on a channel that is closed would end the connection.
       this.batch.flush();
@@ -77,6 +78,11 @@ export class Link implements SupervisedLink {
     // A throw in a listener of ours would else close the channel with 541.
     channel.on('handler-error', () => undefined);
     return channel;
+  }
+
+  /** Why the broker closed a channel. Known before amqplib gives up what waits for the channel. */
+  reasonOf(channel: Channel): Error | undefined {
+    return this.#reasons.get(channel);
   }
 
   /** Closes the connection politely, and cuts it when that takes too long. */

@@ -8,6 +8,7 @@ import {
   describe,
   MalformedError,
   type Message,
+  type MessagingError,
   messageOf,
   newId,
   OutcomeUnknownError,
@@ -21,7 +22,7 @@ import {
 import type { Channel, Incoming, Publish } from './amqplib.ts';
 import type { Connection } from './connection.ts';
 import { declareIntake, ExchangeMemo, isAdoptable, withChannel } from './declare.ts';
-import { channelError, isNotFound } from './errors.ts';
+import { channelError, forbiddenExchange, isNotFound } from './errors.ts';
 import { closeQuietly, type Link } from './link.ts';
 import { delayIntake, isDelay } from './naming.ts';
 import type { RabbitSettings } from './options.ts';
@@ -381,13 +382,17 @@ export class Sender {
     if (isRefusal(error)) this.#renew(outlet);
     if (outlet.retired && outlet.unconfirmed.size === 0) this.#leave(outlet);
     if (isRefusal(error)) this.#finish(item, new DeliveryError(`${describe(item.to)}: the broker refused the message`));
-    else if (error !== null && error !== undefined) this.#finish(item, this.#lostOf(item, outlet.link.down ?? error));
+    else if (error !== null && error !== undefined)
+      this.#finish(item, this.#lostOf(item, outlet.link.down ?? outlet.link.reasonOf(outlet.confirmed) ?? error));
     else this.#finish(item, item.returned ? new UnroutableError(describe(item.to), item.to) : undefined);
     this.#drain();
   }
 
-  #lostOf(item: Item, cause?: Error): OutcomeUnknownError {
-    return new OutcomeUnknownError(`sending to ${describe(item.to)}`, cause && { cause });
+  /** What is known of a message that was written before the end: nothing, but where the broker named what it refused. */
+  #lostOf({ to, route }: Item, cause?: Error): MessagingError {
+    const forbidden = forbiddenExchange(cause);
+    if (forbidden !== undefined && route.exchange?.name === forbidden) return channelError(cause, describe(to));
+    return new OutcomeUnknownError(`sending to ${describe(to)}`, cause && { cause });
   }
 
   #finish(item: Item, error: unknown): void {
@@ -467,7 +472,7 @@ export class Sender {
     this.#outlet = undefined;
     const cause = channelError(error, 'publishing');
     this.#context.logger[isNotFound(error) ? 'info' : 'warn']({ err: cause }, 'a channel was closed by the broker');
-    for (const item of [...unconfirmed]) this.#finish(item, this.#lostOf(item, cause));
+    for (const item of [...unconfirmed]) this.#finish(item, this.#lostOf(item, error));
     // The broker reads the other channel to its end: what was written on that one is not lost.
     if (kind === 'plain') this.#context.onLost(cause);
     for (const channel of [plain, confirmed]) closeQuietly(link, channel);

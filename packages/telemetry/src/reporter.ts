@@ -8,7 +8,6 @@ import {
   type CloseReport,
   ConfigError,
   messageOf,
-  native,
   processing,
   sending,
   type Transport,
@@ -17,14 +16,8 @@ import {
 import { ActivityTable, type Row } from './activity-table.ts';
 import { type Direction, errorTypeOf } from './conventions.ts';
 import { SpanOutlet } from './span-outlet.ts';
-import {
-  reportKey,
-  type SpanBatch,
-  type SpanRecord,
-  spanKey,
-  TELEMETRY_EXCHANGE,
-  type TelemetryReport,
-} from './telemetry-messages.ts';
+import type { SpanRecord, TelemetryReport } from './telemetry-messages.ts';
+import { TelemetrySender } from './telemetry-sender.ts';
 import { type Propagation, propagation, type Step } from './trace-context.ts';
 import { readTrace } from './traceparent.ts';
 
@@ -39,9 +32,6 @@ const EVERY_MS = 1_000;
 const MOST_ROWS = 200;
 /** In each interval. */
 const MOST_SPANS = 500;
-/** Messages on their way to the broker. */
-const MOST_ON_THE_WAY = 64;
-const LONGEST_SEND_MS = 5_000;
 const LONGEST_ERROR = 200;
 
 /**
@@ -67,8 +57,7 @@ interface Running {
 
 class Reporter implements AsyncDisposable {
   readonly #of: Transport;
-  /** Telemetry looks the same on every wire. */
-  readonly #to: Transport;
+  readonly #sender: TelemetrySender;
   readonly #who: Pick<TelemetryReport, 'service' | 'host' | 'pid'>;
   readonly #instance = randomBytes(4).toString('hex');
   readonly #everyMs: number;
@@ -76,13 +65,10 @@ class Reporter implements AsyncDisposable {
   readonly #spans: SpanOutlet;
   readonly #propagation: Propagation;
   readonly #running = new WeakMap<Activity, Running>();
-  readonly #onTheWay = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
   readonly #stopListening: () => void;
   readonly #leave: () => void;
   #reportedAt = performance.now();
-  #failures = 0;
-  #dropped = 0;
   #closing: Promise<CloseReport> | undefined;
 
   constructor(transport: Transport, { service = programName(), everyMs = EVERY_MS }: TelemetryOptions) {
@@ -92,17 +78,15 @@ class Reporter implements AsyncDisposable {
       throw new ConfigError('everyMs', 'expected a number of milliseconds, 100 at least');
     if (!transport.features.kinds.includes('topic')) throw new UnsupportedError(transport.name, 'topics');
     this.#of = transport;
-    this.#to = transport.wire.name === 'native' ? transport : transport.with({ wire: native() });
+    this.#sender = new TelemetrySender(transport, everyMs);
     this.#who = { service, host: hostname(), pid };
     this.#everyMs = everyMs;
-    this.#spans = new SpanOutlet(MOST_SPANS, (traceId, spans) => {
-      if (this.#canSend) this.#send(spanKey(traceId), { version: 1, spans });
-      else this.#dropped += spans.length;
-    });
+    this.#spans = new SpanOutlet(MOST_SPANS, (traceId, spans) => this.#sender.tell(traceId, spans));
     this.#propagation = propagation({ steps: 'sampled' });
     this.#stopListening = this.#listen();
     this.#leave = transport.adopt(this);
     this.#timer = setInterval(() => this.#tick(), everyMs).unref();
+    this.#report(false);
   }
 
   close(_options?: CloseOptions): Promise<CloseReport> {
@@ -120,8 +104,7 @@ class Reporter implements AsyncDisposable {
     this.#propagation[Symbol.dispose]();
     this.#spans.flush();
     this.#report(true);
-    // Each gives up after a while.
-    await Promise.all(this.#onTheWay);
+    await this.#sender.drained();
     this.#leave();
     return { abandoned: [] };
   }
@@ -161,7 +144,7 @@ class Reporter implements AsyncDisposable {
     try {
       this.#count(direction, activity, running);
     } catch (error) {
-      this.#failed(error);
+      this.#sender.failed(error);
     }
   }
 
@@ -199,7 +182,7 @@ class Reporter implements AsyncDisposable {
 
   /** While there is no connection it counts on, and the next report stands for all that time. */
   #report(ended: boolean): void {
-    if (!this.#canSend) return;
+    if (this.#sender.generation === undefined) return;
     const { reconnects, lateSettlements, state: health, lastError } = this.#of.health();
     const now = performance.now();
     const report: TelemetryReport = {
@@ -217,33 +200,11 @@ class Reporter implements AsyncDisposable {
         lateSettlements,
         lastError: lastError && textOf(lastError),
       },
-      dropped: { spans: this.#spans.dropped + this.#dropped, failures: this.#failures },
+      dropped: { spans: this.#spans.dropped + this.#sender.lostSpans, failures: this.#sender.failures },
       rows: this.#table.take(),
     };
     this.#reportedAt = now;
-    this.#send(reportKey(this.#who.service), report);
-  }
-
-  get #canSend(): boolean {
-    return this.#onTheWay.size < MOST_ON_THE_WAY && this.#of.status.state === 'connected';
-  }
-
-  #send(key: string, content: TelemetryReport | SpanBatch): void {
-    const body = Buffer.from(JSON.stringify(content));
-    const to = { kind: 'topic', exchange: TELEMETRY_EXCHANGE, key } as const;
-    const timeoutMs = Math.min(this.#everyMs, LONGEST_SEND_MS);
-    const ttl = this.#of.features.ttl ? { ttlMs: 10 * timeoutMs } : {};
-    const going = this.#to
-      .send(to, { body, contentType: 'application/json', ...ttl }, { unrouted: 'drop', timeoutMs })
-      .catch((error: unknown) => this.#failed(error))
-      .finally(() => this.#onTheWay.delete(going));
-    this.#onTheWay.add(going);
-  }
-
-  #failed(error: unknown): void {
-    this.#failures++;
-    if (this.#failures === 1)
-      this.#of.logger.warn({ err: error }, `telemetry could not be sent, which is told once: ${messageOf(error)}`);
+    this.#sender.report(report);
   }
 }
 
