@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import type { Slice } from './figures.ts';
 import { type Kind, PeerProcess } from './peer-process.ts';
+import { placeOf } from './place.ts';
+import { brokerCpu } from './processes.ts';
 import { sweep } from './sweep.ts';
 
 /** Processes that start at a time: Node's own start takes most of a core. */
@@ -9,10 +12,13 @@ const STARTING = 8;
 export class Cluster implements AsyncDisposable {
   readonly #members: readonly PeerProcess[];
   readonly #sweep: () => Promise<void>;
+  readonly #brokerCpu: (() => number | undefined) | undefined;
 
-  private constructor(members: readonly PeerProcess[], clean: () => Promise<void>) {
+  private constructor(members: readonly PeerProcess[], url: string, topic: string) {
     this.#members = members;
-    this.#sweep = clean;
+    this.#sweep = () => sweep(url, topic);
+    const { host, port } = placeOf(url);
+    this.#brokerCpu = brokerCpu(host, port);
   }
 
   static async start(kind: Kind, url: string, count: number): Promise<Cluster> {
@@ -28,7 +34,7 @@ export class Cluster implements AsyncDisposable {
       await Promise.all(members.map((member) => member.stop()));
       throw failed.reason;
     }
-    return new Cluster(members, () => sweep(url, topic));
+    return new Cluster(members, url, topic);
   }
 
   get pids(): readonly (number | undefined)[] {
@@ -40,11 +46,23 @@ export class Cluster implements AsyncDisposable {
     await Promise.all(this.#members.map((member) => member.run({ inFlight, calls })));
   }
 
-  /** Calls a second, of all together. */
-  async rate(inFlight: number, ms: number): Promise<number> {
+  /** Of all together. */
+  async slice(inFlight: number, ms: number): Promise<Slice> {
+    const before = await this.#cpu();
+    const brokerBefore = this.#brokerCpu?.();
     const loops = await Promise.all(this.#members.map((member) => member.run({ inFlight, ms })));
-    const calls = loops.reduce((total, loop) => total + loop.calls, 0);
-    return (calls / Math.max(...loops.map(({ elapsedMs }) => elapsedMs))) * 1_000;
+    const brokerAfter = this.#brokerCpu?.();
+    return {
+      operations: loops.reduce((total, loop) => total + loop.calls, 0),
+      elapsedMs: Math.max(...loops.map(({ elapsedMs }) => elapsedMs)),
+      cpuUs: (await this.#cpu()) - before,
+      brokerCpuUs: brokerBefore === undefined || brokerAfter === undefined ? undefined : brokerAfter - brokerBefore,
+    };
+  }
+
+  async #cpu(): Promise<number> {
+    const each = await Promise.all(this.#members.map((member) => member.cpu()));
+    return each.reduce((total, us) => total + us, 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

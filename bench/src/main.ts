@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { messageOf, parseTransportUrl } from '@posthorn/core';
+import { ALL_USAGE, all } from './all.ts';
 import { BadUsage } from './bad-usage.ts';
 import { type Options, readOptions, usageOf } from './options.ts';
 import { plot } from './plot.ts';
@@ -14,10 +15,11 @@ async function main(args: readonly string[]): Promise<number> {
   let options: Options;
   try {
     if (args[0] === 'tables') return tables(args.slice(1));
+    if (args[0] === 'all') return await all(args.slice(1));
     options = readOptions(args, scenarios);
     parseTransportUrl(options.url);
   } catch (error) {
-    console.error(`${messageOf(error)}; usage: ${usageOf(scenarios)}`);
+    console.error(`${messageOf(error)}; usage: ${usageOf(scenarios)}; ${ALL_USAGE}`);
     return 2;
   }
   const { json, svg } = options;

@@ -40,10 +40,12 @@ export function plot(rows: readonly Row[]): string {
   const span = Math.max(1, high - low);
   const y = (ms: number): number => round(HEIGHT - BOTTOM - ((Math.log10(ms) - low) / span) * (HEIGHT - TOP - BOTTOM));
   const [{ scenario = '', transport = '' } = {}] = rows;
+  const title = `${safe(scenario)} over ${safe(transport)}: latency against load`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    `<title>${title}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
-    text(WIDTH / 2, 20, `${safe(scenario)} over ${safe(transport)}: latency against load`, 'middle'),
+    text(WIDTH / 2, 20, title, 'middle'),
     ...Array.from({ length: span + 1 }, (_, step) => 10 ** (low + step)).flatMap((ms) => [
       `<path d="M${LEFT} ${y(ms)}H${WIDTH - RIGHT}" stroke="#ddd"/>`,
       text(LEFT - 6, y(ms) + 4, `${ms} ms`, 'end'),

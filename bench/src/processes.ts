@@ -4,6 +4,7 @@ const ESTABLISHED = '01';
 const LISTENING = '0A';
 /** What the kernel counts in, on every Linux that Node runs on. */
 const TICK_US = 10_000;
+const PAGE_BYTES = 4_096;
 
 /**
  * The processor time that a broker on this machine has used so far, in microseconds; undefined where it runs elsewhere, or
@@ -21,6 +22,13 @@ export function connectionsOf(pids: readonly (number | undefined)[], port: numbe
   if (process.platform !== 'linux') return undefined;
   const inodes = sockets(({ state, remotePort }) => state === ESTABLISHED && remotePort === port);
   return pids.reduce<number>((total, pid) => total + held(String(pid), inodes), 0);
+}
+
+/** Memory that the processes hold on average, in bytes, with what they share counted for each; undefined elsewhere. */
+export function residentOf(pids: readonly (number | undefined)[]): number | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const pages = pids.map((pid) => Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]));
+  return (pages.reduce((total, each) => total + each, 0) / pids.length) * PAGE_BYTES;
 }
 
 function cpuOf(pid: string): number | undefined {

@@ -4,6 +4,8 @@ import type { Scenario } from './scenario.ts';
 /** `<!-- figures: rpc rabbit -->` … `<!-- end of figures -->`: what is between is made from results. */
 const BLOCK = /(<!-- figures: (\S+) (\S+) -->\n)[\s\S]*?(<!-- end of figures -->)/g;
 
+type Tabled = Pick<Scenario, 'name' | 'columns'>;
+
 /** A line of `--json`. */
 export interface Result {
   readonly scenario: string;
@@ -12,7 +14,7 @@ export interface Result {
 }
 
 /** Puts the tables of the results into a page of Markdown. Blocks that have none stay as they are. */
-export function filled(page: string, results: readonly Result[], scenarios: readonly Scenario[]): string {
+export function filled(page: string, results: readonly Result[], scenarios: readonly Tabled[]): string {
   return page.replace(BLOCK, (block, begin: string, name: string, transport: string, end: string) => {
     const scenario = scenarios.find((one) => one.name === name);
     const rows = results.filter((row) => row.scenario === name && row.transport === transport);
@@ -21,7 +23,7 @@ export function filled(page: string, results: readonly Result[], scenarios: read
   });
 }
 
-function tableOf({ columns }: Scenario, rows: readonly Result[]): string {
+function tableOf({ columns }: Tabled, rows: readonly Result[]): string {
   const shown = columns.filter(({ key }) => rows.some((row) => row[key] !== undefined && row[key] !== null));
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [

@@ -91,6 +91,10 @@ describe('bench rpc', function () {
     ['a number in flight that is none', ['rpc', '--url', 'memory://', '--in-flight', '1,x'], /^--in-flight must be/],
     ['no time', ['rpc', '--url', 'memory://', '--seconds', '0'], /^--seconds must be/],
     ['an unknown option', ['rpc', '--fast'], /^Unknown option '--fast'/],
+    ['a page that is measured without RabbitMQ', ['all', '--url', 'memory://'], /^--url must begin with rabbit:/],
+    ['a part of no page', ['all', '--url', 'rabbit://', '--only', 'rpc,tavrida-1'], /^--only tavrida-1: /],
+    ['a page that is not there', ['all', '--url', 'rabbit://', '--write', '/nowhere.md'], /^--write \/nowhere.md: /],
+    ['no part of the time', ['all', '--url', 'rabbit://', '--part', '0'], /^--part must be/],
   ];
   for (const [what, args, message] of wrong) {
     it(`refuses ${what} with one line and exit code 2`, async () => {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { besides, compared } from '../src/compared.ts';
 import type { Slice } from '../src/figures.ts';
+import { verdicts } from '../src/goals.ts';
 import { plot } from '../src/plot.ts';
 import type { Row } from '../src/scenario.ts';
 import { scenarios } from '../src/scenarios.ts';
@@ -87,6 +88,31 @@ describe('the tables of a page', () => {
 
   it('stay as they are where there is no result', () => {
     expect(filled(page('old\n'), [{ ...row, transport: 'amqp1' }], scenarios)).to.equal(page('old\n'));
+  });
+});
+
+describe('the goals', () => {
+  const calls = { scenario: 'rpc', transport: 'rabbit', cpuUsPerCall: 14, twinCpuUsPerCall: 10 };
+  const rows: readonly Row[] = [
+    { ...calls, inFlight: 1, ratio: 0.5, p50Ms: 0.24, twinP50Ms: 0.2 },
+    { ...calls, inFlight: 10, ratio: 1.1 },
+    { ...calls, inFlight: 100, ratio: 0.89 },
+    { scenario: 'scale', transport: 'rabbit', what: 'processes', count: 200, processes: 200, connections: 201 },
+  ];
+
+  it('are met by the worst of the rows that they are about, or missed', () => {
+    const told = verdicts(rows).map(({ what, bound, worst, met }) => [what, bound, worst, met]);
+
+    expect(told).to.deep.equal([
+      ['calls: of the twin, 10 to 1,000 in flight', 'at least 0.9', 0.89, 'no'],
+      ['calls: p50 of the twin’s, 1 in flight', 'at most 1.1', 0.24 / 0.2, 'no'],
+      ['calls: CPU of the twin’s', 'at most 1.5', 1.4, 'yes'],
+      ['connections of a process, up to 200 processes', 'at most 1', 1.005, 'no'],
+    ]);
+  });
+
+  it('are not told where nothing was measured', () => {
+    expect(verdicts([])).to.deep.equal([]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { type ContentHeader, FieldReader, headerOf } from './amqp-content.ts';
 import type { AmqpFrame } from './amqp-frames.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
@@ -20,11 +21,9 @@ interface Unfinished {
   readonly exchange: string;
   readonly routingKey: string;
   readonly bits: number;
-  header?: { readonly size: number; readonly properties: Record<string, string | number>; readonly headers?: Table };
+  header?: ContentHeader;
   readonly body: Buffer[];
 }
-
-type Table = Record<string, unknown>;
 
 interface Waiter {
   readonly matches: (message: Published) => boolean;
@@ -92,93 +91,6 @@ export class PublishTap implements AsyncDisposable {
 }
 
 function publishOf(payload: Buffer): Unfinished {
-  const reader = new Reader(payload, 6); // class, method, a reserved field
+  const reader = new FieldReader(payload, 6); // class, method, a reserved field
   return { exchange: reader.text(1), routingKey: reader.text(1), bits: reader.integer(1), body: [] };
-}
-
-/** The properties in the order of their bits, highest first, with how each is read. */
-const PROPERTIES: readonly (readonly [string, 'text' | 'table' | 1 | 8])[] = [
-  ['contentType', 'text'],
-  ['contentEncoding', 'text'],
-  ['headers', 'table'],
-  ['deliveryMode', 1],
-  ['priority', 1],
-  ['correlationId', 'text'],
-  ['replyTo', 'text'],
-  ['expiration', 'text'],
-  ['messageId', 'text'],
-  ['timestamp', 8],
-  ['type', 'text'],
-  ['userId', 'text'],
-  ['appId', 'text'],
-  ['clusterId', 'text'],
-];
-
-function headerOf(payload: Buffer): NonNullable<Unfinished['header']> {
-  const reader = new Reader(payload, 4); // class, weight
-  const size = reader.integer(8);
-  const flags = reader.integer(2);
-  const properties: Record<string, string | number> = {};
-  let headers: Table | undefined;
-  for (const [index, [name, kind]] of PROPERTIES.entries()) {
-    if ((flags & (1 << (15 - index))) === 0) continue;
-    if (kind === 'table') headers = reader.table();
-    else properties[name] = kind === 'text' ? reader.text(1) : reader.integer(kind);
-  }
-  return { size, properties, ...(headers && { headers }) };
-}
-
-class Reader {
-  readonly #bytes: Buffer;
-  #at: number;
-
-  constructor(bytes: Buffer, at: number) {
-    this.#bytes = bytes;
-    this.#at = at;
-  }
-
-  integer(width: 1 | 2 | 4 | 8): number {
-    const at = this.#at;
-    this.#at += width;
-    return width === 8 ? Number(this.#bytes.readBigUInt64BE(at)) : this.#bytes.readUIntBE(at, width);
-  }
-
-  text(width: 1 | 4): string {
-    const length = this.integer(width);
-    this.#at += length;
-    return this.#bytes.toString('utf8', this.#at - length, this.#at);
-  }
-
-  table(): Table {
-    const length = this.integer(4);
-    const end = this.#at + length;
-    const table: Table = {};
-    while (this.#at < end) table[this.text(1)] = this.#field();
-    return table;
-  }
-
-  #field(): unknown {
-    const kind = String.fromCharCode(this.integer(1));
-    switch (kind) {
-      case 'S':
-        return this.text(4);
-      case 't':
-        return this.integer(1) !== 0;
-      case 'b':
-      case 'B':
-        return this.integer(1);
-      case 's':
-      case 'u':
-        return this.integer(2);
-      case 'I':
-      case 'i':
-        return this.integer(4);
-      case 'l':
-        return this.integer(8);
-      case 'F':
-        return this.table();
-      default:
-        throw new Error(`a header field of type ${kind}`);
-    }
-  }
 }

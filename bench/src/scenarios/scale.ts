@@ -1,11 +1,11 @@
 import { BadUsage } from '../bad-usage.ts';
 import { Cluster } from '../cluster.ts';
 import { besides, compared, comparedColumns, maybe } from '../compared.ts';
-import { median, middle, rounded, type Slice } from '../figures.ts';
+import { middle, rounded, type Slice } from '../figures.ts';
 import { numbers } from '../numbers.ts';
 import type { Kind } from '../peer-process.ts';
 import { placeOf } from '../place.ts';
-import { connectionsOf } from '../processes.ts';
+import { connectionsOf, residentOf } from '../processes.ts';
 import type { Cell, Scenario, Settings, Watcher } from '../scenario.ts';
 import { type Parts, Side, twinKind } from '../side.ts';
 import { Sides } from '../sides.ts';
@@ -27,8 +27,9 @@ const TOPIC_IN_FLIGHT = 1_000;
 const CLUSTER_IN_FLIGHT = 1_000;
 /** Compiled code makes more of a difference than anything that is measured here. */
 const WARM_UP_SLICES = 3;
-/** Of each process of many, which get little time to compile theirs. */
-const WARM_UP_CALLS = 2_000;
+/** Of all processes together, which compile their code each for itself. */
+const WARM_UP_CALLS = 100_000;
+const MIB = 2 ** 20;
 /** A slice, for each of many processes. */
 const LEAST_MS = 20;
 
@@ -50,6 +51,8 @@ export const scale: Scenario = {
     { key: 'ofPeak', title: 'of peak', digits: 2 },
     { key: 'processes', title: 'processes' },
     { key: 'connections', title: 'connections' },
+    { key: 'residentMiB', title: 'MiB each', digits: 0 },
+    { key: 'twinResidentMiB', title: 'twin', digits: 0 },
     { key: 'heapBytes', title: 'heap bytes each', digits: 0 },
     { key: 'twinHeapBytes', title: 'twin', digits: 0 },
   ],
@@ -69,6 +72,12 @@ export const scale: Scenario = {
     await growth.run();
   },
 };
+
+interface Measured {
+  readonly slices: readonly Slice[];
+  readonly connections: number | null;
+  readonly resident: number | undefined;
+}
 
 class Growth {
   readonly #settings: Settings;
@@ -172,32 +181,34 @@ class Growth {
   async #processes(): Promise<void> {
     const rates: number[] = [];
     for (const [index, count] of this.#own('processes').entries()) {
-      const { rate, connections } = await this.#cluster('posthorn', count);
-      const twin = this.#library && (await this.#cluster(this.#library, count));
-      rates.push(rate);
+      const ours = await this.#cluster('posthorn', count);
+      const theirs = this.#library && (await this.#cluster(this.#library, count));
+      rates.push(middle(ours.slices).rate);
       this.#row('processes', count, rates, index, {
-        rate: rounded(rate, 0),
-        twinRate: maybe(twin?.rate, 0),
-        ratio: maybe(twin && rate / twin.rate, 3),
+        ...compared('Call', ours.slices, theirs?.slices),
+        ...besides('Call', ours.slices, theirs?.slices),
         processes: count,
-        connections,
+        connections: ours.connections,
+        residentMiB: maybe(ours.resident && ours.resident / MIB, 1),
+        twinResidentMiB: maybe(theirs?.resident && theirs.resident / MIB, 1),
       });
     }
   }
 
   /** One side after the other: both at once may be more processes than the memory has room for. */
-  async #cluster(kind: Kind, count: number): Promise<{ readonly rate: number; readonly connections: number | null }> {
+  async #cluster(kind: Kind, count: number): Promise<Measured> {
     const { url, slices, messages = WARM_UP_CALLS } = this.#settings;
     await using cluster = await Cluster.start(kind, url, count);
     const inFlight = Math.ceil(CLUSTER_IN_FLIGHT / count);
-    await cluster.warmUp(inFlight, messages);
+    await cluster.warmUp(inFlight, Math.ceil(messages / count));
     const ms = Math.max(this.#ms, count * LEAST_MS);
-    const rates: number[] = [];
+    const taken: Slice[] = [];
     for (let left = slices; left > 0; left--) {
-      rates.push(await cluster.rate(inFlight, ms));
+      taken.push(await cluster.slice(inFlight, ms));
       this.#tick();
     }
-    return { rate: median(rates), connections: connectionsOf(cluster.pids, placeOf(url).port) ?? null };
+    const connections = connectionsOf(cluster.pids, placeOf(url).port) ?? null;
+    return { slices: taken, connections, resident: residentOf(cluster.pids) };
   }
 
   /** The same load on one connection, spread over few and over many, in turns. */
