@@ -13,7 +13,7 @@ const arrows: Readonly<Record<string, readonly string[] | 'any'>> = {
   services: ['core'],
   rabbit: ['core'],
   amqp1: ['core'],
-  conformance: ['core', 'rpc', 'notify', 'messaging'],
+  conformance: ['core', 'rpc', 'notify'],
   oslo: ['core', 'rpc', 'notify'],
   contracts: ['core', 'rpc', 'notify', 'messaging'],
   telemetry: ['core'],
