@@ -12,6 +12,7 @@ import {
 
 const [url = 'rabbit://localhost', exchangeName = 'metering', routingKey = 'some.key'] = process.argv.slice(2);
 
+// #region message
 class ObjectToSend extends TypedMessage {
   readonly arg1: string;
 
@@ -20,6 +21,7 @@ class ObjectToSend extends TypedMessage {
     this.arg1 = arg1;
   }
 }
+// #endregion message
 
 class Counter extends TypedMessage {
   static readonly messageType = 'counter';
@@ -34,11 +36,13 @@ class Counter extends TypedMessage {
   }
 }
 
+// #region router
 class CeilometerRouter extends Router {
   sendMeterMessage(meter: Counter) {
     return this.send('metering', meter);
   }
 }
+// #endregion router
 
 const transport = await connect(url);
 const signingKey = hmacSha256({ keys: { 2026: 'a secret of this exchange' }, signWith: '2026' });
@@ -57,20 +61,26 @@ subscriber.on(defineMessage({ type: 'some.string', version: '1.0', class: Object
   console.log(`${key}: ${arg1}`);
   done();
 });
+// #region subscriber
 subscriber.on(Counter, (counter, { key, publisherId }) => {
   console.log(`${key}: ${counter.volume} of ${counter.name} from ${publisherId}`);
   done();
 });
+// #endregion subscriber
 await subscriber.start();
 
+// #region envelope
 const obj = new ObjectToSend('blah');
 const e = new Exchange(exchangeName, transport);
 const mf = new MessageFactory({ publisherId: 'compute.host1', signer: signingKey });
 const m = mf.createMessage(obj); // uses obj.toJSON() and other properties
 await e.send(routingKey, m);
+// #endregion envelope
 
+// #region publisher
 const p = new Publisher(transport, { exchange: exchangeName, publisherId: 'compute.host1', signer: signingKey });
 await p.send(routingKey, obj);
+// #endregion publisher
 
 const r = new CeilometerRouter(p);
 const { status } = await r.sendMeterMessage(new Counter('cpu_util', 17));

@@ -3,11 +3,14 @@ import fs from 'node:fs';
 import { basename, dirname, join, parse } from 'node:path';
 import * as core from '@posthorn/core';
 
+// #region features
 const can = { ttl: true, inPlace: true, durable: true };
 const cannot = { delay: false, priority: false, keep: false, deliveryCount: false, untilEmpty: false };
 const kinds = ['anycast', 'unicast', 'multicast', 'reply'] as const;
 const features: core.Features = { kinds, unroutable: 'detected', ...can, ...cannot };
+// #endregion features
 
+// #region factory
 /** `spool:///path`: a queue is a folder, a message is a file in it, and whoever renames the file first has it. */
 export async function spool(url: core.TransportUrl, context: core.DriverContext): Promise<core.Driver> {
   if (url.hosts.length > 0 || url.vhost === undefined) throw new core.ConfigError('url', 'expected spool:///path');
@@ -18,7 +21,9 @@ export async function spool(url: core.TransportUrl, context: core.DriverContext)
   let closing: Promise<void> | undefined;
   context.onStatus({ state: 'connected', host: root, generation: 1 });
   return { name: 'spool', features, send, subscribe, close, [Symbol.asyncDispose]: close };
+  // #endregion factory
 
+  // #region send
   async function send(to: core.Address, message: core.Message, options: core.SendOptions = {}): Promise<void> {
     check([to], options);
     if (options.beforeWrite?.() === false) return;
@@ -26,7 +31,9 @@ export async function spool(url: core.TransportUrl, context: core.DriverContext)
     if (copies instanceof Error) throw new core.DeliveryError(copies.message, { cause: copies });
     if (copies === 0 && options.unrouted === 'fail') throw new core.UnroutableError(core.describe(to), to);
   }
+  // #endregion send
 
+  // #region subscribe
   async function subscribe(from: readonly core.Source[], receive: Receive, options: core.SubscribeOptions = {}) {
     check(from, options);
     if (from.length === 0 || (from.length > 1 && from.some(({ kind }) => kind === 'reply')))
@@ -37,12 +44,14 @@ export async function spool(url: core.TransportUrl, context: core.DriverContext)
     void subscription.ended.then(() => open.delete(subscription));
     return subscription;
   }
+  // #endregion subscribe
 
   function close(): Promise<void> {
     closing ??= Promise.all([...open].map((one) => one.close())).then(() => context.onStatus({ state: 'closed' }));
     return closing;
   }
 
+  // #region check
   /** What the features do not declare is refused, never left out in silence. */
   function check(addresses: readonly (core.Address | core.Source)[], options: core.SendOptions): void {
     options.signal?.throwIfAborted();
@@ -52,6 +61,7 @@ export async function spool(url: core.TransportUrl, context: core.DriverContext)
     if (isKnown && delayMs === undefined && priority === undefined && unrouted !== 'keep') return;
     throw new core.UnsupportedError('spool', 'topics, groups, mailboxes, keeping, delays or priorities');
   }
+  // #endregion check
 }
 
 type Receive = (delivery: core.Delivery) => void;
@@ -64,6 +74,7 @@ function consume(root: string, from: readonly core.Source[], receive: Receive, p
   const [held, given] = [new Set<core.Delivery>(), new Set<core.Delivery>()];
   let state: 'open' | 'paused' | 'stopped' = 'open';
   let looking: NodeJS.Immediate | undefined;
+  // #region look
   // In a later turn of the event loop, so that many events make one look.
   const look = (): void => {
     looking ??= setImmediate(() => {
@@ -74,6 +85,8 @@ function consume(root: string, from: readonly core.Source[], receive: Receive, p
       for (const file of files.filter(isOrphan)) attempt(() => fs.renameSync(file, file.replace(/of-\d+$/, 'again')));
     });
   };
+  // #endregion look
+  // #region take
   const take = (file: string): void => {
     const { dir, name, ext } = parse(file);
     const [mine, again] = [join(dir, `${name}.of-${process.pid}`), join(dir, `${name}.again`)];
@@ -93,11 +106,13 @@ function consume(root: string, from: readonly core.Source[], receive: Receive, p
     held.add(delivery);
     receive(delivery);
   };
+  // #endregion take
   const turn = async (next: typeof state): Promise<void> => {
     if (state !== 'stopped') state = next;
     look();
   };
   const [pause, resume, stop] = [() => turn('paused'), () => turn('open'), () => turn('stopped')];
+  // #region close
   const close = async (): Promise<void> => {
     await stop();
     for (const watcher of watchers) watcher.close();
@@ -106,6 +121,7 @@ function consume(root: string, from: readonly core.Source[], receive: Receive, p
     for (const queue of queues.filter((one) => one.endsWith(own))) fs.rmSync(queue, { recursive: true, force: true });
     for (const sign of signs) attempt(() => [fs.rmSync(sign), fs.rmdirSync(dirname(sign))]); // a successor's keeps it
   };
+  // #endregion close
   for (const queue of queues) fs.mkdirSync(queue, { recursive: true });
   const signs = queues.filter((one) => /unicast=[^/]*$/.test(one)).map((one) => join(one, own));
   for (const sign of signs) fs.writeFileSync(sign, '');
@@ -115,9 +131,11 @@ function consume(root: string, from: readonly core.Source[], receive: Receive, p
   return { address: addresses[0], ended, pause, resume, stop, close, [Symbol.asyncDispose]: close };
 }
 
+// #region names
 /** The folder of an address. Its parts are encoded, so that no two addresses meet and no path leaves the root. */
 const folderOf = (root: string, { kind, ...parts }: core.Address): string =>
   join(root, [kind, ...Object.entries(parts).sort().flat().map(encodeURIComponent)].join('='));
+// #endregion names
 
 /** Writes to the folder of an address, or to those that a multicast's subscribers have. File names sort by time. */
 function write(root: string, to: core.Address, { body, ...rest }: core.Message, flush = false): number {

@@ -14,6 +14,7 @@ import {
 } from 'posthorn';
 import { z } from 'zod';
 
+// #region answers
 interface Remotes {
   test_hello: { hello(params: { param: unknown }): void };
   test_world: { world(params: { param: unknown }): { param: string } };
@@ -49,6 +50,7 @@ class WorldController {
     return { param: 'world response' };
   }
 }
+// #endregion answers
 
 const disc = new LocalDiscovery();
 // register remote service's exchange to send requests, responses, errors

@@ -11,6 +11,7 @@ import {
   subscriptionMethod,
 } from 'posthorn';
 
+// #region controllers
 @rpcService('test_hello')
 class HelloController {
   @rpcMethod('test_hello.hello')
@@ -27,7 +28,9 @@ class WorldController {
     console.log(param); // === 'hello publication'
   }
 }
+// #endregion controllers
 
+// #region discovery
 const disc = new LocalDiscovery();
 // register remote service's exchange to send requests, responses, errors
 disc.registerRemoteService('test_hello', 'test_exchange');
@@ -35,14 +38,19 @@ disc.registerRemoteService('test_hello', 'test_exchange');
 disc.registerLocalPublisher('test_hello', 'test_notification_exchange');
 // register remote notification exchange to bind to and get notifications (subscribe)
 disc.registerRemotePublisher('test_hello', 'test_notification_exchange');
+// #endregion discovery
 
 const [url = 'memory://'] = process.argv.slice(2);
 const transport = await connect(url);
+// #region server
 const services = [HelloController, WorldController];
 await new ServiceServer(transport, { exchange: 'test_exchange', discovery: disc, services }).start();
+// #endregion server
 
 interface Remotes {
   test_hello: { hello(params: { param: string }): void };
 }
+// #region client
 const client = serviceClient<Remotes>(transport, { discovery: disc, source: 'script.main' });
 await client.test_hello.hello({ param: 'hello' }).cast();
+// #endregion client

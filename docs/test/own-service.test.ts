@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { connect } from 'posthorn';
 import sinon from 'sinon';
 
+// #region service
 interface PaymentApi {
   charge(args: { order: string }): string;
 }
@@ -25,7 +26,9 @@ class Orders {
     }
   }
 }
+// #endregion service
 
+// #region faults
 describe('orders', () => {
   let clock: sinon.SinonFakeTimers;
   let faults: MemoryFaults;
@@ -44,7 +47,9 @@ describe('orders', () => {
     await transport.close({ signal: AbortSignal.abort() });
     clock.restore();
   });
+  // #endregion faults
 
+  // #region tests
   it('are paid', async () => {
     const placing = new Orders(transport).place('o-1');
     await clock.runAllAsync();
@@ -82,3 +87,4 @@ describe('orders', () => {
     expect(await placing).to.equal('paid');
   });
 });
+// #endregion tests

@@ -1,1 +1,1 @@
-export { Lab, type LabClientOptions, type ServeOptions } from '@posthorn/conformance';
+export { Lab } from '@posthorn/conformance';
