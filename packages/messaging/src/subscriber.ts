@@ -233,8 +233,8 @@ export class Subscriber implements AsyncDisposable {
   }
 
   #run(message: ReceivedMessage): Promise<JobEnd> {
-    const id = identityOf(message.envelope);
     if (this.#gate === undefined && this.#once === undefined) return this.#attempt(message);
+    const id = identityOf(message.envelope);
     return this.#turns.run(id, () => this.#handle(id, message));
   }
 
