@@ -93,7 +93,7 @@ async function checkCommand(words: readonly string[]): Promise<void> {
   const prefix = ours.find((one) => `${line} `.startsWith(`${one} `));
   if (prefix !== undefined) return await checkPosthorn(words.slice(prefix.split(' ').length));
   const [program, first = '', second = '', third = ''] = words;
-  if (program === 'npm' && first !== 'install') {
+  if (program === 'npm' && !['init', 'install', 'pkg'].includes(first)) {
     const script = first !== 'run' ? first : second === '-s' ? third : second;
     expect(scripts).to.have.property(script);
   }
