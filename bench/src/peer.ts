@@ -23,8 +23,8 @@ export interface Setup {
   readonly url: string;
   /** Unique to this run. */
   readonly topic: string;
-  /** Of plain libraries: with all that helps, or with no more than `noDelay`. */
-  readonly untuned?: boolean;
+  /** Of plain libraries: with no more than `noDelay`, or as they are by default. Without it, with all that helps. */
+  readonly untuned?: 'noDelay' | 'defaults';
   /** Listeners: as many notifications at a time. */
   readonly batch?: number;
   /** As many clients, topics or subscribers on the one connection. Default 1. */

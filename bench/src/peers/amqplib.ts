@@ -228,7 +228,8 @@ const roles: Readonly<Record<Role, (line: Line, setup: Setup) => Promise<Part>>>
   },
 };
 
-async function open({ url, untuned = false }: Setup): Promise<Line> {
+async function open({ url, untuned: how }: Setup): Promise<Line> {
+  const untuned = how !== undefined;
   const { hostname, port, username, password, pathname } = new URL(url.replace(/^rabbit:/i, 'amqp:'));
   const address = {
     hostname,
@@ -240,7 +241,7 @@ async function open({ url, untuned = false }: Setup): Promise<Line> {
     heartbeat: 30,
   };
   const tuning = untuned ? {} : { writableHighWaterMark: 262_144 };
-  const model = await connect(address, { noDelay: true, timeout: 10_000, keepAlive: true, ...tuning });
+  const model = await connect(address, { noDelay: how !== 'defaults', timeout: 10_000, keepAlive: true, ...tuning });
   model.on('error', (error) => {
     throw error;
   });

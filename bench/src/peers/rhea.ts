@@ -174,7 +174,8 @@ function unknownRole(_line: Line, { role }: Setup): never {
   throw new Error(`no ${role} was written with plain rhea`);
 }
 
-async function open({ url, untuned = false }: Setup): Promise<Line> {
+async function open({ url, untuned: how }: Setup): Promise<Line> {
+  const untuned = how !== undefined;
   const { hostname, port, username, password } = new URL(url.replace(/^amqp1:/i, 'amqp:'));
   const connection = rhea.create_container({ id: randomUUID() }).connect({
     host: hostname,
@@ -184,7 +185,7 @@ async function open({ url, untuned = false }: Setup): Promise<Line> {
     reconnect: false,
     idle_time_out: 30_000,
     // Missing in rhea's types.
-    ...{ tcp_no_delay: true },
+    ...{ tcp_no_delay: how !== 'defaults' },
   });
   await event(connection, 'connection_open');
   connection.on('disconnected', () => {

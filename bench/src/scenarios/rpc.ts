@@ -15,7 +15,10 @@ const TUNED_AT = 100;
 const TUNED_RATIO = 1.3;
 
 const APART: Parts = { sender: { role: 'caller' }, receiver: { role: 'server' } };
-const UNTUNED: Parts = { sender: { role: 'caller', untuned: true }, receiver: { role: 'server', untuned: true } };
+const untunedParts = (untuned: 'noDelay' | 'defaults'): Parts => ({
+  sender: { role: 'caller', untuned },
+  receiver: { role: 'server', untuned },
+});
 const TOGETHER: Parts = { sender: { role: 'loopback' } };
 
 /** Calls in a closed loop. */
@@ -26,13 +29,14 @@ export const rpc: Scenario = {
   columns: [
     ...comparedColumns('Call', { key: 'inFlight', title: 'in flight' }),
     { key: 'untunedRate', title: 'untuned', digits: 0 },
+    { key: 'defaultRate', title: 'default', digits: 0 },
     { key: 'bytesPerCall', title: 'bytes/call', digits: 0 },
     { key: 'twinBytesPerCall', title: 'twin’s', digits: 0 },
     { key: 'framesPerCall', title: 'frames/call', digits: 2 },
   ],
   notes: [
     'CPU: client and server together. Low, high: the ratio in the worst and in the best turn. Untuned: the twin with noDelay',
-    'alone. Frames and bytes: both directions, acknowledgements included.',
+    'alone; default: not even that. Frames and bytes: both directions, acknowledgements included.',
   ],
   run,
 };
@@ -44,7 +48,8 @@ async function run(settings: Settings, watcher: Watcher): Promise<void> {
   await using started = await Sides.start(
     Side.start('posthorn', url, parts),
     library && Side.start(library, url, parts),
-    library && Side.start(library, url, UNTUNED),
+    library && Side.start(library, url, untunedParts('noDelay')),
+    library && Side.start(library, url, untunedParts('defaults')),
   );
   const sides = started.all;
   const [, twin, untuned] = sides;
@@ -68,7 +73,7 @@ async function run(settings: Settings, watcher: Watcher): Promise<void> {
   for (const inFlight of levels) {
     for (const side of sides) await side.loop({ inFlight, ms: sliceMs / 4 });
     const takers = sides.map((side) => () => side.loop({ inFlight, ms: sliceMs }));
-    const [ours = [], theirs, plain] = await inTurns(takers, slices, tick);
+    const [ours = [], theirs, plain, bare] = await inTurns(takers, slices, tick);
     watcher.row({
       scenario: 'rpc',
       transport: placeOf(url).scheme,
@@ -77,6 +82,7 @@ async function run(settings: Settings, watcher: Watcher): Promise<void> {
       framesPerCall: maybe(costs?.get(inFlight)?.frames, 2),
       ...besides('Call', ours, theirs),
       untunedRate: maybe(plain && middle(plain).rate, 0),
+      defaultRate: maybe(bare && middle(bare).rate, 0),
       bytesPerCall: maybe(costs?.get(inFlight)?.bytes, 0),
       twinBytesPerCall: maybe(twinCosts?.get(inFlight)?.bytes, 0),
       twinOfUntuned: maybe(tuned, 2),
