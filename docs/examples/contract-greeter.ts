@@ -1,3 +1,4 @@
+// #region program
 // #region greeter
 import { connect, contractClient, contractServer, defineContract } from 'posthorn';
 import { z } from 'zod';
@@ -30,3 +31,4 @@ console.log(refused.code, refused.message);
 // #endregion wrong
 
 await transport.close();
+// #endregion program

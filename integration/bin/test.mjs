@@ -48,10 +48,10 @@ function lanes(args) {
   const files = args.some((arg) => !arg.startsWith('-') && (arg.includes('*') || existsSync(join(root, arg))));
   if (files) return [args];
   const all = ['packages/*', 'integration', 'docs', 'bench'].map((folder) => `${folder}/test/**/*.test.ts`);
-  const drivers = ['integration/test/{rabbit,amqp1}*.test.ts'];
+  const second = ['integration/test/{rabbit,amqp1,messaging,notify,services}*.test.ts'];
   return [
-    [...all, ...drivers.flatMap((file) => ['--ignore', file]), ...args],
-    [...drivers, ...args],
+    [...all, ...second.flatMap((file) => ['--ignore', file]), ...args],
+    [...second, ...args],
   ];
 }
 

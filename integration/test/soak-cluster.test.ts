@@ -72,7 +72,7 @@ describe('RabbitMQ: a cluster that loses a node', () => {
   });
 
   async function connected(url: string): Promise<Transport> {
-    return await connectQuietly(`${url}?durability=quorum`);
+    return await connectQuietly(`${url}?durability=quorum&hosts=given`);
   }
 
   async function loseTheLeader({ url, leaderOf }: RabbitCluster): Promise<void> {

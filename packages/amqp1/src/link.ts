@@ -241,7 +241,8 @@ function peerOf(connection: Connection): Peer {
       heartbeatMs: open.idle_time_out ?? 0,
       // By the protocol, no limit is said as the highest number.
       frameMax: (open.max_frame_size ?? NO_LIMIT) >= NO_LIMIT ? 0 : open.max_frame_size,
-      channelMax: open.channel_max ?? 0,
+      // The highest number, which begins at 0.
+      channelMax: (open.channel_max ?? 65_535) + 1,
     },
   };
 }

@@ -39,12 +39,12 @@ export interface Activity {
  * `tracing:posthorn:send:start` and so on, by the rules of Node's `TracingChannel`. Each runs from the application's call to its
  * outcome, and its messages are one `Activity`, with `result` or `error` at the end. Nobody pays for what nobody subscribes to.
  */
-export const sending: TracingChannel<unknown, Activity> = tracingChannel<unknown, Activity>('posthorn:send');
-export const processing: TracingChannel<unknown, Activity> = tracingChannel<unknown, Activity>('posthorn:process');
+export const sending: TracingChannel<object, Activity> = tracingChannel<object, Activity>('posthorn:send');
+export const processing: TracingChannel<object, Activity> = tracingChannel<object, Activity>('posthorn:process');
 
 /** Tells a channel of work, which it does meanwhile. For patterns, which ask before whether anybody listens. */
 export function observed<T>(
-  channel: TracingChannel<unknown, Activity>,
+  channel: TracingChannel<object, Activity>,
   activity: Activity,
   work: () => Promise<T>,
 ): Promise<T> {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { messageOf } from '@posthorn/core';
 import { run } from './cli/command.ts';
+import { printable } from './cli/print.ts';
 import { UsageError } from './cli/usage.ts';
 
 const argv = process.argv.slice(2);
@@ -33,8 +34,6 @@ function textOf(error: unknown): string {
 /** The code, for programs, and the text, for people: `TIMEOUT: call …`. */
 function oneLine(error: unknown): string {
   const { code, type, message } = summaryOf(error);
-  return `${code === undefined ? '' : `${code}: `}${type === undefined ? '' : `${type}: `}${message}`.replace(
-    /\s*\n\s*/g,
-    ' ',
-  );
+  const text = `${code === undefined ? '' : `${code}: `}${type === undefined ? '' : `${type}: `}${message}`;
+  return printable(text.replace(/\s*\n\s*/g, ' '));
 }

@@ -1,9 +1,12 @@
+import { spawnSync } from 'node:child_process';
+import { execPath } from 'node:process';
 import { messageOf } from '@posthorn/core';
 import { expect } from 'chai';
 import { run } from '../src/cli/command.ts';
 import { UsageError } from '../src/cli/usage.ts';
 
 const SECRET = 'correct horse battery staple';
+const MAIN = new URL('../src/cli.ts', import.meta.url).pathname;
 const PUBLISH = ['publish', 'memory://', 'e', 'k'];
 
 describe('the command line', () => {
@@ -28,4 +31,12 @@ describe('the command line', () => {
       expect(error, messageOf(error)).to.be.instanceOf(UsageError);
       expect(messageOf(error)).to.not.include(SECRET.slice(0, 15));
     });
+
+  it('writes nothing that a terminal obeys, whatever an error says', () => {
+    const driver = 'data:text/javascript,export const hostile = () => { throw new Error("clear \\x1b[2J") }';
+    const line = ['call', 'hostile://x', 'topic', 'method', '--driver', driver];
+    const { status, stderr } = spawnSync(execPath, ['--import', 'tsx', '-C', '@posthorn/source', MAIN, ...line]);
+    expect(status).to.equal(1);
+    expect(stderr.toString()).to.equal('posthorn: clear \u{FFFD}[2J\n');
+  });
 });

@@ -294,6 +294,7 @@ describe('the sequence as SVG', () => {
     expect(svg).to.include('✗ REMOTE: &lt;script&gt;');
     expect(svg).to.include('>a&lt;b&gt;<');
     expect(svg.match(/<g class="failed">/g)).to.have.length(1);
+    expect(sequenceSvg(sequenceOf('"><script>', failing))).to.not.include('<script');
   });
 
   it('keeps everything within its frame', () => {

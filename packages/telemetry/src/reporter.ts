@@ -130,13 +130,17 @@ class Reporter implements AsyncDisposable {
     };
   }
 
+  /** What a subscriber throws ends the process: here and in `#end`. */
   #begin(direction: Direction, activity: Activity): void {
     // Views of one connection share the ids that were started on it.
     if (activity.transport.startedIds !== this.#of.startedIds) return;
-    this.#running.set(activity, { row: this.#table.begin(direction, activity), began: performance.now() });
+    try {
+      this.#running.set(activity, { row: this.#table.begin(direction, activity), began: performance.now() });
+    } catch (error) {
+      this.#sender.failed(error);
+    }
   }
 
-  /** What a subscriber throws ends the process. */
   #end(direction: Direction, activity: Activity): void {
     const running = this.#running.get(activity);
     if (running === undefined) return;

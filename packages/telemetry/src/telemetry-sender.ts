@@ -66,11 +66,13 @@ export class TelemetrySender {
   tell(traceId: string, spans: readonly SpanRecord[]): void {
     const { generation } = this;
     const probe = this.#probe?.generation === generation ? this.#probe : undefined;
-    void (probe?.accepted ?? Promise.resolve(false)).then((isAccepted) => {
+    const told = (probe?.accepted ?? Promise.resolve(false)).then((isAccepted) => {
       if (!isAccepted || this.generation !== generation) this.#lostSpans += spans.length;
       else
         void this.#send(spanKey(traceId), { version: 1, spans }, false).catch((error: unknown) => this.failed(error));
     });
+    this.#onTheWay.add(told);
+    void told.then(() => this.#onTheWay.delete(told));
   }
 
   /** Counts a failure; the first is logged. */

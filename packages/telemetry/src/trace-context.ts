@@ -40,7 +40,7 @@ export interface Propagation extends Disposable {
 
 /** Keeps and passes on `traceparent` and `tracestate`, until disposed of. */
 export function propagation({ steps = false }: PropagationOptions = {}): Propagation {
-  const store = new AsyncLocalStorage<TraceContext | undefined>();
+  const store = new AsyncLocalStorage<{ readonly trace: TraceContext | undefined }>();
   const parents = new WeakMap<Activity, TraceContext | undefined>();
   const received = new WeakMap<Activity, Step>();
 
@@ -49,7 +49,7 @@ export function propagation({ steps = false }: PropagationOptions = {}): Propaga
 
   const send = (message: unknown): void => {
     const activity = message as Activity;
-    const parent = store.getStore();
+    const parent = store.getStore()?.trace;
     if (steps) parents.set(activity, parent);
     if (activity.headers[TRACEPARENT] !== undefined) return;
     const context = hasSteps(parent) ? stepIn(parent) : parent;
@@ -64,10 +64,10 @@ export function propagation({ steps = false }: PropagationOptions = {}): Propaga
   };
 
   sending.start.subscribe(send);
-  processing.start.bindStore(store, receive);
+  processing.start.bindStore(store, (activity) => ({ trace: receive(activity) }));
   return {
-    current: () => store.getStore(),
-    run: (context, work) => store.run(context, work),
+    current: () => store.getStore()?.trace,
+    run: (context, work) => store.run({ trace: context }, work),
     stepOf(activity) {
       const step = received.get(activity);
       if (step !== undefined || !parents.has(activity)) return step;

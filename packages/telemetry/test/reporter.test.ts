@@ -206,6 +206,16 @@ describe('reporting telemetry', () => {
     expect(warnings[0]).to.include('telemetry could not be sent');
   });
 
+  it('counts as a failure what it cannot count, and ends nobody over it', async () => {
+    const reports = await listen<TelemetryReport>(REPORTS);
+    const transport = await open();
+    reportTelemetry(transport, { service: 'odd', everyMs: 100 });
+    const what = { pattern: 'rpc', operation: 'call', name: 7 as never, exchange: undefined, topic: 'odd' } as const;
+    const activity = { ...what, transport, context: {}, content: {}, headers: {} };
+    await sending.tracePromise(async () => undefined, activity);
+    await reports.until((all) => all.some(({ dropped }) => dropped.failures === 1));
+  });
+
   it('counts on while there is no connection, and then reports for all that time', async () => {
     const faults = new MemoryFaults();
     const reports = await listen<TelemetryReport>(REPORTS);

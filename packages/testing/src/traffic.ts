@@ -15,6 +15,7 @@ export interface Seen extends Omit<Activity, 'transport'> {
 interface Waiting {
   readonly wanted: Wanted;
   readonly resolve: (seen: Seen) => void;
+  readonly giveUp: (why: string) => void;
 }
 
 /** How long `until` waits, in real time: a virtual clock would never end it. */
@@ -77,24 +78,28 @@ export class Traffic implements Disposable {
   /**
    * The first that is like this and whose outcome is known, now or later.
    *
-   * @throws {AssertionError} there was none in 5 s of real time
+   * @throws {AssertionError} there was none in 5 s of real time, or until the end
    */
   until(wanted: Wanted): Promise<Seen> {
     const ended = this.find(wanted).find(({ state }) => state !== 'running');
     if (ended !== undefined) return Promise.resolve(ended);
     return new Promise((resolve, reject) => {
-      const timer = realTimeout(() => {
+      const end = (): void => {
+        realClear(timer);
         this.#waiting.delete(waiting);
-        reject(this.#failure(`nothing was like ${text(wanted)} within ${PATIENCE_MS} ms`));
-      }, PATIENCE_MS);
+      };
       const waiting: Waiting = {
         wanted,
         resolve: (seen) => {
-          realClear(timer);
-          this.#waiting.delete(waiting);
+          end();
           resolve(seen);
         },
+        giveUp: (why) => {
+          end();
+          reject(this.#failure(`nothing was like ${text(wanted)} ${why}`));
+        },
       };
+      const timer = realTimeout(() => waiting.giveUp(`within ${PATIENCE_MS} ms`), PATIENCE_MS);
       this.#waiting.add(waiting);
     });
   }
@@ -106,13 +111,15 @@ export class Traffic implements Disposable {
 
   [Symbol.dispose](): void {
     for (const stop of this.#stop) stop();
+    for (const waiting of this.#waiting) waiting.giveUp('before the end');
   }
 
   #watch(way: Seen['way'], transport: Transport | undefined): () => void {
     const channel = way === 'sent' ? sending : processing;
     const kept = new WeakMap<Activity, Kept>();
     const start = (activity: Activity): void => {
-      if (transport !== undefined && activity.transport !== transport) return;
+      // Views of one connection share the ids that were started on it.
+      if (transport !== undefined && activity.transport.startedIds !== transport.startedIds) return;
       const { transport: _, ...rest } = activity;
       const one: Kept = { ...rest, way, state: 'running', result: undefined, error: undefined };
       kept.set(activity, one);
@@ -121,9 +128,10 @@ export class Traffic implements Disposable {
     const end = (activity: Activity & Outcome): void => {
       const one = kept.get(activity);
       if (one === undefined || one.state !== 'running') return;
-      one.state = 'error' in activity ? 'failed' : 'done';
-      one.result = activity.result;
-      one.error = activity.error;
+      const { result, error = activity.failure } = activity;
+      one.state = 'error' in activity || error !== undefined ? 'failed' : 'done';
+      one.result = result;
+      one.error = error;
       for (const waiting of this.#waiting) if (matches(waiting.wanted, one)) waiting.resolve(one);
     };
     const handlers = { start, end: nothing, asyncStart: end, asyncEnd: nothing, error: nothing };

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Activity } from '@posthorn/core';
 
 /**
@@ -37,13 +38,14 @@ export function matches(wanted: unknown, actual: unknown): boolean {
       wanted.length === actual.length &&
       wanted.every((one, index) => matches(one, actual[index]))
     );
+  if (wanted instanceof Map || wanted instanceof Set) return isDeepStrictEqual(wanted, actual);
   const values: Readonly<Record<string, unknown>> = { ...actual, ...named(actual) };
-  return Object.entries(wanted).every(([key, value]) => matches(value, values[key]));
+  return Object.entries({ ...wanted, ...named(wanted) }).every(([key, value]) => matches(value, values[key]));
 }
 
 /** What an error shows that is not enumerable. */
-function named(actual: object): object {
-  if (!(actual instanceof Error)) return {};
-  const { name, message, cause } = actual;
-  return { name, message, cause };
+function named(one: object): object {
+  if (!(one instanceof Error)) return {};
+  const { name, message, cause } = one;
+  return { name, message, ...(cause !== undefined && { cause }) };
 }

@@ -1,4 +1,5 @@
 import { AssertionError } from 'node:assert';
+import { type Activity, native, processing } from '@posthorn/core';
 import { RPCClient } from '@posthorn/rpc';
 import { expect } from 'chai';
 import { type TestTransport, Traffic, testTransport } from '../src/index.ts';
@@ -35,6 +36,8 @@ describe('the traffic of a transport', () => {
     expect(test.traffic.failed.map(({ way }) => way)).to.have.members(['sent', 'handled']);
     test.traffic.expect({ way: 'handled', state: 'failed', error: { name: 'RangeError', message: /such/ } });
     test.traffic.expect({ way: 'sent', error: { code: 'REMOTE' } });
+    test.traffic.expect({ way: 'handled', error: new RangeError('no such order') });
+    test.traffic.expectNone({ way: 'handled', error: new RangeError('another') });
   });
 
   it('is found by what is named, at any depth', async () => {
@@ -45,6 +48,7 @@ describe('the traffic of a transport', () => {
     traffic.expectNone({ content: { items: [{ id: 2 }] } });
     traffic.expectNone({ content: { items: [] } });
     traffic.expectNone({ context: { user: 'bob' } });
+    traffic.expectNone({ content: new Map([['order', 'o-1']]) });
   });
 
   it('says what there was, where nothing was as wanted', async () => {
@@ -71,6 +75,30 @@ describe('the traffic of a transport', () => {
     await elsewhere.call({}, 'charge', {});
     expect(test.traffic.all).to.be.empty;
     expect(other.traffic.all).to.have.length(2);
+  });
+
+  it('is also that of the views of its transport', async () => {
+    await new RPCClient(test.transport.with({ wire: native({ exchange: 'other' }) }), { target: { topic: 'nobody' } })
+      .cast({}, 'x', {})
+      .catch(() => {});
+    expect(test.traffic.sent.map(({ topic }) => topic)).to.deep.equal(['nobody']);
+  });
+
+  it('has what failed without a rejection, too', async () => {
+    const { transport, traffic } = test;
+    const what = {
+      pattern: 'notify',
+      operation: 'listen',
+      name: 'disk.full',
+      exchange: undefined,
+      topic: 'disks',
+    } as const;
+    const activity: Activity = { ...what, transport, context: {}, content: {}, headers: {} };
+    await processing.tracePromise(async () => {
+      activity.failure = new RangeError('no room');
+    }, activity);
+    expect(traffic.failed.map(({ name }) => name)).to.deep.equal(['disk.full']);
+    traffic.expect({ state: 'failed', error: { name: 'RangeError', message: 'no room' } });
   });
 
   it('is that of all transports of the process where none is named', async () => {

@@ -7,10 +7,8 @@ const queueInfo = z.object({ durable: z.boolean(), exclusive: z.boolean(), auto_
 const exchangeInfo = z.object({ type: z.string(), durable: z.boolean(), auto_delete: z.boolean() });
 const bindingInfo = z.object({ routing_key: z.string() });
 const overviewInfo = z.object({ rabbitmq_version: z.string() });
-const nodeInfo = z.object({
-  name: z.string(),
-  mem_alarm: z.boolean().optional(),
-  disk_free_alarm: z.boolean().optional(),
+const alarmsInfo = z.object({
+  alarms: z.array(z.object({ node: z.string(), resource: z.string() })).optional(),
 });
 
 export interface QueueInfo {
@@ -27,6 +25,7 @@ export interface ExchangeInfo {
 }
 
 const TIMEOUT_MS = 10_000;
+const UNHEALTHY = 503;
 
 /** The part of RabbitMQ's management API that tells what a broker has. */
 export class ManagementApi {
@@ -62,13 +61,10 @@ export class ManagementApi {
     return found?.some((binding) => binding.routing_key === key) === true;
   }
 
-  /** The nodes that have run out of memory or disk, and why. */
+  /** The nodes that have run out of memory or disk, and why: at this moment, which the list of nodes tells seconds later. */
   async alarms(): Promise<readonly string[]> {
-    const nodes = (await this.#get(z.array(nodeInfo), 'nodes')) ?? [];
-    return nodes.flatMap(({ name, mem_alarm, disk_free_alarm }) => [
-      ...(mem_alarm ? [`${name}: out of memory`] : []),
-      ...(disk_free_alarm ? [`${name}: out of disk`] : []),
-    ]);
+    const { alarms = [] } = (await this.#get(alarmsInfo, 'health', 'checks', 'alarms')) ?? {};
+    return alarms.map(({ node, resource }) => `${node}: out of ${resource}`);
   }
 
   /** Undefined where there is no such thing. */
@@ -81,7 +77,8 @@ export class ManagementApi {
       });
       const body: unknown = await response.json().catch(() => undefined);
       if (response.status === 404) return undefined;
-      if (!response.ok) throw new Error(`status ${response.status}`);
+      // A check that fails says why.
+      if (!response.ok && response.status !== UNHEALTHY) throw new Error(`status ${response.status}`);
       return schema.parse(body);
     } catch (error) {
       const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : '';

@@ -12,6 +12,7 @@ import { stringifyPythonJson } from '@posthorn/oslo';
 import { CONNECTING, type Command } from './help.ts';
 import { open, stopped } from './open.ts';
 import { type CommandLine, duration, jsonOf, type Options, objectOf } from './options.ts';
+import { printable } from './print.ts';
 import { UsageError } from './usage.ts';
 
 export const notify: Command = {
@@ -97,7 +98,7 @@ function showOne(notification: Notification, { json }: Options): void {
   const time = timestamp.toISOString();
   if (stdout.isTTY && json !== true)
     stdout.write(
-      `${time.slice(11, 23)} ${priority.padEnd(8)} ${publisherId}  ${eventType}  ${stringifyPythonJson(payload)}\n`,
+      `${printable(`${time.slice(11, 23)} ${priority.padEnd(8)} ${publisherId}  ${eventType}  ${stringifyPythonJson(payload)}`)}\n`,
     );
   else
     stdout.write(

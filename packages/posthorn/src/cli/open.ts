@@ -44,7 +44,10 @@ export async function load(name: string): Promise<Readonly<Record<string, unknow
   try {
     return await import(isFile ? pathToFileURL(resolve(name)).href : name);
   } catch (error) {
-    throw new Error(`cannot load ${name}: ${messageOf(error)}`, { cause: error });
+    const hint = /Unknown file extension "\.[cm]?ts"/.test(messageOf(error))
+      ? ' (NODE_OPTIONS=--import=tsx helps, with tsx installed)'
+      : '';
+    throw new Error(`cannot load ${name}: ${messageOf(error)}${hint}`, { cause: error });
   }
 }
 

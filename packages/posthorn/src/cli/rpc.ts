@@ -6,7 +6,7 @@ import { endpointsOf } from './endpoints-of.ts';
 import { CONNECTING, type Command } from './help.ts';
 import { load, open, stopped } from './open.ts';
 import { type CommandLine, duration, objectOf, targetOf } from './options.ts';
-import { told } from './print.ts';
+import { printable, told } from './print.ts';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const TARGET = ['exchange', 'namespace', 'target-version'] as const;
@@ -102,7 +102,8 @@ async function pingOnce(
   const asked = waitMs === undefined ? began : performance.now();
   const answer = await client.call({}, PING_METHOD, {});
   const tookMs = Number((performance.now() - asked).toFixed(1));
-  await told({ json }, { answer, from: address, tookMs }, `${answer} from ${address} in ${tookMs.toFixed(1)} ms`);
+  const text = printable(`${answer} from ${address} in ${tookMs.toFixed(1)} ms`);
+  await told({ json }, { answer, from: address, tookMs }, text);
 }
 
 async function runServer({ words, options }: CommandLine): Promise<void> {

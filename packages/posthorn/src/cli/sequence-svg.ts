@@ -62,7 +62,7 @@ export function sequenceSvg(sequence: Sequence): string {
     ...sequence.participants.flatMap((one, index) => [TOP, bottom].map((y) => box(one, centres[index] ?? 0, y))),
     ...sequence.rows.map((row, index) => rowOf(row, yOf(index), centres, edges)),
   ];
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="trace ${sequence.traceId}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="trace ${escaped(sequence.traceId)}">
 <style>
 ${STYLE}
 </style>
