@@ -116,7 +116,7 @@ function print(goals: readonly Row[]): void {
   console.log('\n## goals\n');
   for (const { what, bound, worst, met } of goals)
     console.log(
-      `${met === 'yes' ? 'met   ' : 'MISSED'}  ${String(what).padEnd(52)} ${String(bound).padEnd(18)} ${worst}`,
+      `${met === 'yes' ? 'met   ' : 'MISSED'}  ${String(what).padEnd(52)} ${String(bound).padEnd(18)} ${Number(worst).toFixed(2)}`,
     );
 }
 

@@ -199,7 +199,7 @@ export function verdicts(rows: readonly Row[]): readonly Row[] {
         transport: 'all',
         what,
         bound: `${isLeast ? 'at least' : 'at most'} ${limit.toLocaleString('en')}`,
-        worst: worst >= 100 ? Math.round(worst).toLocaleString('en') : worst.toFixed(2),
+        worst,
         met: met ? 'yes' : 'no',
       },
     ];
