@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -21,12 +21,11 @@ export interface Ran {
 
 const CHARGE = { maxBuffer: 64 * 1024 * 1024 };
 
-/** Packs every package of ours, with what was built last. */
+/** Packs every package of ours, as `npm run packages` does. */
 export async function packAll(): Promise<readonly Tarball[]> {
   const folder = makeTempFolder('packed');
-  const { packageManager } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as PackageJson;
-  const args = ['-y', packageManager ?? 'pnpm', '-r', '--filter', './packages/*', 'pack', '--pack-destination', folder];
-  await promisify(execFile)('npx', args, { ...CHARGE, cwd: root });
+  const { code, output } = await run(process.execPath, [join(root, 'integration/bin/packages.mjs'), folder]);
+  if (code !== 0) throw new Error(output);
   const files = await readdir(folder);
   return await Promise.all(
     files.map(async (file) => {
@@ -39,7 +38,6 @@ export async function packAll(): Promise<readonly Tarball[]> {
 
 interface PackageJson {
   readonly name: string;
-  readonly packageManager?: string;
 }
 
 /** An empty project with the packages installed, as a user has it. */

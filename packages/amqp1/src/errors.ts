@@ -21,9 +21,22 @@ export function isNotFound(error: unknown): boolean {
   return conditioned(error).condition === 'amqp:not-found';
 }
 
-/** Whether RabbitMQ 4.0 stumbled over a quorum queue that somebody is making at the moment. */
-export function isBeingMade(error: unknown): boolean {
-  return error instanceof ConnectionError && error.message.includes('{error,noproc}');
+const BEING_MADE = /down or inaccessible|\{error,noproc\}/;
+const BEING_MADE_MS = 50;
+
+/**
+ * Tries so many times more, where RabbitMQ 4.0 stumbles over a queue that another makes at the moment: it takes it for one whose
+ * node is down, or finds no process of it.
+ */
+export async function onceMade<T>(more: number, attempt: () => Promise<T>): Promise<T> {
+  for (let left = more; ; left--) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (left === 0 || !BEING_MADE.test(messageOf(error))) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, BEING_MADE_MS));
+  }
 }
 
 /** rhea hangs its connection on its errors, with the credentials and all. What stays is what the peer said. */

@@ -8,6 +8,7 @@ import {
   type Inspection,
   type MessagingError,
 } from '@posthorn/core';
+import { onceMade } from './errors.ts';
 import type { Attached, Link } from './link.ts';
 import type { Binding, ExchangeDeclaration, QueueDeclaration } from './profile.ts';
 import {
@@ -28,8 +29,6 @@ const NAME = 'management-link-pair';
 const IN_FLIGHT = 16;
 /** RabbitMQ 4.0 ends the session where two declare one queue at the same time. All requests may be made twice. */
 const ATTEMPTS = 3;
-/** RabbitMQ 4.0 takes a queue that another makes at the moment for one whose node is down. */
-const BEING_MADE_MS = 50;
 /** A node that is down keeps RabbitMQ 4 from answering for a minute, and all that was asked after it. */
 const STALL_MS = 3_000;
 
@@ -71,20 +70,14 @@ export class Management {
   async declareQueue(queue: QueueDeclaration): Promise<Declared> {
     const { name, durable, exclusive, autoDelete = false, arguments: args } = queue;
     const body = { durable, exclusive, auto_delete: autoDelete, arguments: args };
-    const path = `/queues/${encode(name)}`;
-    for (let left = ATTEMPTS; ; left--) {
-      const response = await this.#request('PUT', path, body, `declaring queue ${name}`, 400, 404, 409);
-      const { status } = response;
-      if (status === 409 || status < 300)
-        return {
-          same: status !== 409,
-          reason: typeof response.body === 'string' ? response.body : undefined,
-          consumers: countIn(response.body, 'consumer_count'),
-        };
-      const isBeingMade = /down or inaccessible/.test(String(response.body));
-      if (!isBeingMade || left === 0) throw statusError(response, `declaring queue ${name}`);
-      await new Promise((resolve) => setTimeout(resolve, BEING_MADE_MS));
-    }
+    const { status, body: answer } = await onceMade(ATTEMPTS, () =>
+      this.#request('PUT', `/queues/${encode(name)}`, body, `declaring queue ${name}`, 409),
+    );
+    return {
+      same: status !== 409,
+      reason: typeof answer === 'string' ? answer : undefined,
+      consumers: countIn(answer, 'consumer_count'),
+    };
   }
 
   async checkQueue(name: string): Promise<void> {

@@ -12,7 +12,7 @@ import {
   type Subscription,
 } from '@posthorn/core';
 import type { Received } from './decoder.ts';
-import { isBeingMade, isNotFound } from './errors.ts';
+import { isNotFound, onceMade } from './errors.ts';
 import { type Arrival, Inlet } from './inlet.ts';
 import type { Link } from './link.ts';
 import type { Management } from './management.ts';
@@ -23,8 +23,7 @@ import type { Settlement } from './rhea.ts';
 const DEFAULT_PREFETCH = 64;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 30_000;
-const ATTEMPTS = 5;
-const BEING_MADE_MS = 50;
+const ATTACH_ATTEMPTS = 5;
 const SETTLED = Promise.resolve(true);
 const LATE = Promise.resolve(false);
 
@@ -201,7 +200,7 @@ export class Amqp1Subscription implements Subscription {
     const { group, retention, untilEmpty = false } = this.#options;
     const intake = this.#profile.intake(this.#from, { group, retention, untilEmpty });
     if (!untilEmpty) await this.#declare(link, intake);
-    await this.#attachOnceMade(link, intake);
+    await onceMade(ATTACH_ATTEMPTS, () => this.#attach(link, intake));
     const { queue, bindings = [] } = intake;
     if (untilEmpty || queue?.onClose !== 'unbind' || this.#settings.declare !== 'create') return;
     // A predecessor that closes may have unbound it before it could see this consumer.
@@ -230,17 +229,6 @@ export class Amqp1Subscription implements Subscription {
   #logMismatch(queue: string): void {
     if (!this.#mismatchLogged) this.#context.logger.warn({ queue }, 'a queue with other attributes is used as it is');
     this.#mismatchLogged = true;
-  }
-
-  async #attachOnceMade(link: Link, intake: Intake): Promise<void> {
-    for (let left = ATTEMPTS; ; left--) {
-      try {
-        return await this.#attach(link, intake);
-      } catch (error) {
-        if (!isBeingMade(error) || left === 0) throw error;
-      }
-      await new Promise((resolve) => setTimeout(resolve, BEING_MADE_MS));
-    }
   }
 
   async #attach(link: Link, intake: Intake): Promise<void> {

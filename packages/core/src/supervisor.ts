@@ -140,9 +140,20 @@ export class Supervisor<Link extends SupervisedLink> {
     }
   }
 
-  /** Takes the first link into use. */
+  /**
+   * Takes a link into use: the first, and each that it makes itself later.
+   *
+   * @throws the reason why it is lost already
+   */
   begin(link: Link): void {
-    this.#up(link);
+    if (link.down !== undefined) throw link.down;
+    this.#link = link;
+    this.#since = performance.now();
+    this.#watchSilence(link);
+    this.#tellConnected(link);
+    for (const listener of this.#listeners) listener.up?.(link);
+    for (const { resolve } of this.#waiting) resolve(link);
+    this.#waiting.clear();
   }
 
   /** The link, as soon as there is one. */
@@ -239,17 +250,6 @@ export class Supervisor<Link extends SupervisedLink> {
     }
   }
 
-  #up(link: Link): void {
-    if (link.down !== undefined) throw link.down;
-    this.#link = link;
-    this.#since = performance.now();
-    this.#watchSilence(link);
-    this.#tellConnected(link);
-    for (const listener of this.#listeners) listener.up?.(link);
-    for (const { resolve } of this.#waiting) resolve(link);
-    this.#waiting.clear();
-  }
-
   #scheduleRetry(error: Error, attempt: number): void {
     const retryInMs = backOffMs(attempt, this.#settings);
     this.#context.onStatus({ state: 'disconnected', error, attempt, retryInMs });
@@ -261,7 +261,7 @@ export class Supervisor<Link extends SupervisedLink> {
     try {
       const link = await this.#attempt();
       if (this.#closed) return await link.close(CLOSE_MS);
-      this.#up(link);
+      this.begin(link);
       this.#context.logger.info({ host: link.host, generation: link.generation }, 'connected again');
     } catch (error) {
       if (this.#closed) return;

@@ -123,6 +123,11 @@ export class Transport implements AsyncDisposable {
     return new Transport(this.#connection, wire);
   }
 
+  /** Whether both are views of one connection, or one and the same. */
+  sharesConnection(other: Transport): boolean {
+    return this.#connection === other.#connection;
+  }
+
   /** The driver's name. */
   get name(): string {
     return this.#driver.name;

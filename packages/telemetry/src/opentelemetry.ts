@@ -72,7 +72,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Disposable {
   const running = new WeakMap<Activity, Running>();
 
   const begin = (activity: Activity, direction: Direction): void => {
-    if (transports?.every((one) => one.startedIds !== activity.transport.startedIds)) return;
+    if (transports?.every((one) => !one.sharesConnection(activity.transport))) return;
     const parent = direction === 'send' ? contextOfSender(activity.headers) : extracted(activity.headers);
     const common = commonAttributes(activity);
     const options = {

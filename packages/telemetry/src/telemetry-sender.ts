@@ -19,6 +19,8 @@ export class TelemetrySender {
   readonly #to: Transport;
   readonly #timeoutMs: number;
   readonly #onTheWay = new Set<Promise<void>>();
+  /** Spans that wait to hear of a report. Not on the way yet: they take nobody's place there. */
+  readonly #told = new Set<Promise<void>>();
   /** What the broker says to a report on this connection. */
   #probe: { readonly generation: number; readonly accepted: Promise<boolean> } | undefined;
   /** The connection on which it refuses them. */
@@ -71,8 +73,8 @@ export class TelemetrySender {
       else
         void this.#send(spanKey(traceId), { version: 1, spans }, false).catch((error: unknown) => this.failed(error));
     });
-    this.#onTheWay.add(told);
-    void told.then(() => this.#onTheWay.delete(told));
+    this.#told.add(told);
+    void told.then(() => this.#told.delete(told));
   }
 
   /** Counts a failure; the first is logged. */
@@ -88,7 +90,7 @@ export class TelemetrySender {
   /** Resolves when nothing is on its way any more: each gives up after a while. */
   async drained(): Promise<void> {
     // Spans follow the confirmation of a report.
-    while (this.#onTheWay.size > 0) await Promise.allSettled(this.#onTheWay);
+    while (this.#onTheWay.size + this.#told.size > 0) await Promise.allSettled([...this.#onTheWay, ...this.#told]);
   }
 
   async #send(key: string, content: TelemetryReport | SpanBatch, confirm: boolean): Promise<void> {

@@ -166,6 +166,21 @@ describe('reporting telemetry', () => {
     expect(call?.durationMs).to.be.greaterThan(build?.durationMs ?? 0);
   });
 
+  it('tells the steps of a hundred traces that end in one turn', async () => {
+    const batches = await listen<SpanBatch>(SPANS);
+    const here = await open();
+    using trace = propagation();
+    const reporter = reportTelemetry(here, { service: 'api' });
+    const nobody = new RPCClient(here, { target: { topic: 'nobody' } });
+    const traceIds = Array.from({ length: 100 }, () => newId());
+    await Promise.allSettled(
+      traceIds.map((traceId) => trace.run({ ...TRACE, traceId }, () => nobody.call({}, 'x', {}))),
+    );
+    await reporter[Symbol.asyncDispose]();
+    const spans = spansOf(await batches.until((all) => spansOf(all).length >= traceIds.length));
+    expect(spans.map(({ traceId }) => traceId)).to.have.members(traceIds);
+  });
+
   it('tells no step of a trace that is not sampled, and begins none', async () => {
     const batches = await listen<SpanBatch>(SPANS);
     const transport = await open();

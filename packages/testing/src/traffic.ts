@@ -118,8 +118,7 @@ export class Traffic implements Disposable {
     const channel = way === 'sent' ? sending : processing;
     const kept = new WeakMap<Activity, Kept>();
     const start = (activity: Activity): void => {
-      // Views of one connection share the ids that were started on it.
-      if (transport !== undefined && activity.transport.startedIds !== transport.startedIds) return;
+      if (transport?.sharesConnection(activity.transport) === false) return;
       const { transport: _, ...rest } = activity;
       const one: Kept = { ...rest, way, state: 'running', result: undefined, error: undefined };
       kept.set(activity, one);
