@@ -3,8 +3,8 @@ import Mocha from 'mocha';
 import { printCounts } from './counts.mjs';
 
 /**
- * Mocha's spec reporter that ends with every skip by name and one line of counts; or, for who runs several of it, writes both
- * to the file that `POSTHORN_COUNTED` names.
+ * Mocha's spec reporter that ends with every skip and failure by name and one line of counts; or, for who runs several of it,
+ * writes them to the file that `POSTHORN_COUNTED` names.
  *
  * A suite tells why it skips by `this.skipReason = '…'`, or by an entry `{ what, why }` in
  * `globalThis[Symbol.for('posthorn.skips')]`. An entry is the reason of the tests whose title begins with `what`, or of
@@ -12,6 +12,7 @@ import { printCounts } from './counts.mjs';
  */
 export default class Reporter extends Mocha.reporters.Spec {
   #skipped = [];
+  #failed = [];
   #reasons = new Map();
   #explained = new Set();
   #seen = 0;
@@ -19,6 +20,7 @@ export default class Reporter extends Mocha.reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
     runner.on('hook end', (hook) => this.#remember(hook.parent));
+    runner.on('fail', (test, error) => this.#failed.push({ what: test.fullTitle(), why: error.message }));
     runner.on('pending', (test) => {
       this.#remember(test);
       this.#skipped.push({ what: test.fullTitle(), why: this.#reason(test) ?? test.ctx?.skipReason });
@@ -32,7 +34,7 @@ export default class Reporter extends Mocha.reporters.Spec {
       for (const test of tests) test.why ??= entry.why;
       if (tests.length === 0 && !this.#explained.has(entry)) this.#skipped.push(entry);
     }
-    const counts = { passed: this.stats.passes, failed: this.stats.failures, skipped: this.#skipped };
+    const counts = { passed: this.stats.passes, failed: this.#failed, skipped: this.#skipped };
     if (process.env.POSTHORN_COUNTED) writeFileSync(process.env.POSTHORN_COUNTED, JSON.stringify(counts));
     else printCounts(counts);
     finish(failures);

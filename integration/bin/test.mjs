@@ -23,21 +23,20 @@ await alone(() => {
 const scratch = mkdtempSync(join(tmpdir(), 'posthorn-test-'));
 const counts = await Promise.all(lanes(process.argv.slice(2)).map(count));
 rmSync(scratch, { recursive: true });
-const sum = { passed: 0, failed: broken.length, skipped: [] };
+const sum = { passed: 0, failed: broken, skipped: [] };
 for (const { passed, failed, skipped } of counts) {
   sum.passed += passed;
-  sum.failed += failed;
+  sum.failed.push(...failed);
   sum.skipped.push(...skipped);
 }
-if (sum.passed + sum.failed === 0) check('no test ran', () => false);
-for (const name of broken) console.log(`failed: ${name}`);
+if (sum.passed + sum.failed.length === 0) check('no test ran', () => false);
 printCounts(sum);
-process.exitCode = Math.sign(sum.failed);
+process.exitCode = Math.sign(sum.failed.length);
 
 function check(name, passes) {
   if (passes()) return;
   say(`failed: ${name}\n`);
-  broken.push(name);
+  broken.push({ what: name });
 }
 
 /**
@@ -63,8 +62,8 @@ async function count(args, lane) {
   // Without the reporter's count mocha died early, for example on an import that fails.
   const { passed, failed, skipped } = existsSync(counted)
     ? JSON.parse(readFileSync(counted, 'utf8'))
-    : { passed: 0, failed: 0, skipped: [] };
-  if (code !== 0 && failed === 0) check(`mocha ended with ${code} before or after its tests`, () => false);
+    : { passed: 0, failed: [], skipped: [] };
+  if (code !== 0 && failed.length === 0) check(`mocha ended with ${code} before or after its tests`, () => false);
   return { passed, failed, skipped };
 }
 
