@@ -21,43 +21,35 @@ interface Bad {
 
 const LIMIT_BYTES = 10_000;
 const JSON_TYPE = 'application/json';
+const ECHO: Options.Publish = { contentType: JSON_TYPE, type: 'echo' };
 
 const native: readonly Bad[] = [
   ...[
-    { what: 'a body that is not JSON', body: '{"a":', headers: { 'ph-method': 'echo' } },
-    { what: 'an empty body', body: '', headers: { 'ph-method': 'echo' } },
-    { what: 'no method header', body: '{}', headers: {} },
-    { what: 'a method header that is a number', body: '{}', headers: { 'ph-method': 7 } },
-    { what: 'a method header that is a table', body: '{}', headers: { 'ph-method': { a: 1 } } },
-    { what: 'an empty method', body: '{}', headers: { 'ph-method': '' } },
-    { what: 'arguments in a list', body: '[1]', headers: { 'ph-method': 'echo' } },
-    { what: 'arguments that are null', body: 'null', headers: { 'ph-method': 'echo' } },
-    { what: 'arguments that are a string', body: '"text"', headers: { 'ph-method': 'echo' } },
-    { what: 'a context that is not JSON', body: '{}', headers: { 'ph-method': 'echo', 'ph-context': '{' } },
-    { what: 'a context that is a list', body: '{}', headers: { 'ph-method': 'echo', 'ph-context': '[]' } },
-    { what: 'a monitor interval of 0', body: '{}', headers: { 'ph-method': 'echo', 'ph-monitor-ms': 0 } },
-  ].map(({ headers, ...bad }) => ({
-    ...bad,
-    options: { contentType: JSON_TYPE, headers },
-    failure: 'MalformedError',
-  })),
-  {
-    what: 'an unknown content type',
-    body: '{}',
-    options: { contentType: 'text/html', headers: { 'ph-method': 'echo' } },
-    failure: 'MalformedError',
-  },
-  { what: 'no content type', body: '{}', options: { headers: { 'ph-method': 'echo' } }, failure: 'MalformedError' },
+    { what: 'a body that is not JSON', body: '{"a":', options: ECHO },
+    { what: 'an empty body', body: '', options: ECHO },
+    { what: 'no type', body: '{}', options: { contentType: JSON_TYPE } },
+    { what: 'a method in a header', body: '{}', options: { contentType: JSON_TYPE, headers: { type: 'echo' } } },
+    { what: 'an empty type', body: '{}', options: { ...ECHO, type: '' } },
+    { what: 'arguments in a list', body: '[1]', options: ECHO },
+    { what: 'arguments that are null', body: 'null', options: ECHO },
+    { what: 'arguments that are a string', body: '"text"', options: ECHO },
+    { what: 'a context that is not JSON', body: '{}', options: { ...ECHO, headers: { 'ph-context': '{' } } },
+    { what: 'a context that is a list', body: '{}', options: { ...ECHO, headers: { 'ph-context': '[]' } } },
+    { what: 'a version that is a number', body: '{}', options: { ...ECHO, headers: { 'ph-version': 1 } } },
+    { what: 'a monitor interval of 0', body: '{}', options: { ...ECHO, headers: { 'ph-monitor-ms': 0 } } },
+    { what: 'an unknown content type', body: '{}', options: { ...ECHO, contentType: 'text/html' } },
+    { what: 'no content type', body: '{}', options: { type: 'echo' } },
+  ].map((bad) => ({ ...bad, failure: 'MalformedError' })),
   ...['__proto__', 'constructor', 'toString', 'hasOwnProperty', '_private', 'target', 'nothing'].map((method) => ({
     what: `the method ${method}`,
     body: '{}',
-    options: { contentType: JSON_TYPE, headers: { 'ph-method': method } },
+    options: { ...ECHO, type: method },
     failure: 'NoSuchMethodError',
   })),
   {
     what: 'a body above the limit',
     body: JSON.stringify({ padding: 'x'.repeat(LIMIT_BYTES) }),
-    options: { contentType: JSON_TYPE, headers: { 'ph-method': 'echo' } },
+    options: ECHO,
   },
 ];
 

@@ -128,8 +128,7 @@ const roles: Readonly<Record<Role, (line: Line, setup: Setup) => Promise<Part>>>
     const receive = (request: ConsumeMessage): void => {
       cork();
       ack(request);
-      const { type, headers } = request.properties;
-      methods[type ?? headers?.['ph-method']]?.(JSON.parse(request.content.toString()));
+      methods[request.properties.type]?.(JSON.parse(request.content.toString()));
     };
     return { queues: [queue], ...(await receiver(channel, queue, receive, tally, onDemand)) };
   },

@@ -10,7 +10,6 @@ export interface Received {
   readonly durable: boolean;
   readonly priority: number | undefined;
   readonly to: string | undefined;
-  readonly subject: string | undefined;
   readonly replyTo: string | undefined;
   /** When it was sent, in milliseconds of the epoch. */
   readonly creationTime: number | undefined;
@@ -27,11 +26,13 @@ const NOTHING = Buffer.alloc(0);
  * that is text or binary is its bytes; another body is handed over as it is encoded, since nobody here can tell what it
  * means.
  *
+ * The type of the message is its subject, or else the annotation of that name.
+ *
  * @throws {MalformedError} the bytes are no AMQP 1.0 message
  */
-export function decode(bytes: Buffer): Received {
+export function decode(bytes: Buffer, typeAnnotation?: string): Received {
   try {
-    return new Reader(bytes).message();
+    return new Reader(bytes).message(typeAnnotation);
   } catch (error) {
     if (error instanceof MalformedError) throw error;
     // Buffer's own: a length that points beyond the end.
@@ -50,7 +51,7 @@ class Reader {
     this.#bytes = bytes;
   }
 
-  message(): Received {
+  message(typeAnnotation: string | undefined): Received {
     const message: Writable<Message> = { body: NOTHING };
     const received: Writable<Received> = {
       message,
@@ -59,7 +60,6 @@ class Reader {
       durable: false,
       priority: undefined,
       to: undefined,
-      subject: undefined,
       replyTo: undefined,
       creationTime: undefined,
       annotations: NO_ANNOTATIONS,
@@ -103,6 +103,11 @@ class Reader {
           this.#value();
       }
     }
+    if (typeAnnotation !== undefined) {
+      const type = received.annotations[typeAnnotation];
+      if (typeof type === 'string') message.type = type;
+      else delete message.type;
+    }
     if (data !== undefined) message.body = data.length === 1 && data[0] !== undefined ? data[0] : Buffer.concat(data);
     received.redelivered = !firstAcquirer || received.deliveryCount > 0;
     return received;
@@ -118,7 +123,7 @@ class Reader {
     if (typeof contentType === 'string') message.contentType = contentType;
     if (typeof contentEncoding === 'string') message.contentEncoding = contentEncoding;
     if (typeof to === 'string') received.to = to;
-    if (typeof subject === 'string') received.subject = subject;
+    if (typeof subject === 'string') message.type = subject;
     if (typeof replyTo === 'string') received.replyTo = replyTo;
   }
 

@@ -8,6 +8,8 @@ export interface Envelope {
   readonly to?: string | undefined;
   readonly replyTo?: string | undefined;
   readonly annotations?: Readonly<Record<string, Annotation>> | undefined;
+  /** The annotation that the type of the message is. Without it the subject is the type. */
+  readonly typeAnnotation?: string | undefined;
   /** When it was sent, in milliseconds of the epoch. */
   readonly creationTime?: number | undefined;
   /** `data`: one data section, which RabbitMQ hands to readers of AMQP 0-9-1 as it is. `string`: an amqp-value. */
@@ -60,7 +62,7 @@ export class Encoder {
   encode(message: Message, envelope: Envelope): Buffer {
     this.#at = 0;
     this.#header(message, envelope);
-    if (envelope.annotations !== undefined) this.#annotations(envelope.annotations);
+    this.#annotations(message, envelope);
     this.#properties(message, envelope);
     if (message.headers !== undefined) this.#applicationProperties(message.headers);
     return this.#withBody(message.body, envelope.body);
@@ -87,13 +89,17 @@ export class Encoder {
     this.#endList(start, 3);
   }
 
-  #annotations(annotations: Readonly<Record<string, Annotation>>): void {
+  #annotations({ type }: Message, { annotations, typeAnnotation }: Envelope): void {
+    const isTyped = type !== undefined && typeAnnotation !== undefined;
+    const all = isTyped ? { [typeAnnotation]: type, ...annotations } : annotations;
+    if (all === undefined) return;
     this.#section(ANNOTATIONS);
-    this.#map(annotations, SYMBOL8);
+    this.#map(all, SYMBOL8);
   }
 
-  #properties(message: Message, { to, replyTo, creationTime }: Envelope): void {
+  #properties(message: Message, { to, replyTo, creationTime, typeAnnotation }: Envelope): void {
     const { messageId, correlationId, contentType, contentEncoding } = message;
+    const subject = typeAnnotation === undefined ? message.type : undefined;
     const count =
       creationTime !== undefined
         ? 10
@@ -105,18 +111,20 @@ export class Encoder {
               ? 6
               : replyTo !== undefined
                 ? 5
-                : to !== undefined
-                  ? 3
-                  : messageId !== undefined
-                    ? 1
-                    : 0;
+                : subject !== undefined
+                  ? 4
+                  : to !== undefined
+                    ? 3
+                    : messageId !== undefined
+                      ? 1
+                      : 0;
     if (count === 0) return;
     this.#section(PROPERTIES);
     const start = this.#list();
     this.#text(messageId, STRING8);
     if (count > 1) this.#byte(NULL);
     if (count > 2) this.#text(to, STRING8);
-    if (count > 3) this.#byte(NULL);
+    if (count > 3) this.#text(subject, STRING8);
     if (count > 4) this.#text(replyTo, STRING8);
     if (count > 5) this.#text(correlationId, STRING8);
     if (count > 6) this.#text(contentType, SYMBOL8);

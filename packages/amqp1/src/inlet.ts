@@ -180,7 +180,7 @@ export class Inlet {
     else this.#unsettled++;
     let received: Received;
     try {
-      received = decode(message);
+      received = decode(message, this.#options.profile.typeAnnotation);
     } catch (error) {
       logger.warn({ err: error, from: this.address }, 'a message that cannot be read was rejected');
       if (!presettled) void this.settle(delivery, 'rejected');

@@ -108,7 +108,6 @@ export interface IntakeOptions {
 export interface Sent {
   /** Properties of the message. */
   readonly to: string | undefined;
-  readonly subject: string | undefined;
   readonly annotations: Readonly<Record<string, unknown>>;
 }
 
@@ -155,6 +154,8 @@ export interface Profile {
   shelf?(to: Address, options: SendOptions): Shelf;
   /** Called again for each connection: private nodes get a fresh name. */
   intake(from: readonly Source[], options: IntakeOptions): Intake;
+  /** The message annotation that the peer turns into the type of a message on AMQP 0-9-1. Default: types are subjects. */
+  readonly typeAnnotation?: string;
   /** `string` where peers expect amqp-value text instead of a data section. Default `data`. */
   readonly body?: 'data' | 'string';
   /** How the name of a reply address is spelled in the reply-to property of a message, and back. Default: as it is. */

@@ -383,6 +383,7 @@ export class Sender {
         to: route.address,
         replyTo: message.replyTo === undefined ? undefined : (profile.replyTo?.(message.replyTo) ?? message.replyTo),
         annotations: route.annotations,
+        typeAnnotation: profile.typeAnnotation,
         creationTime: profile.stampsTtl === true && message.ttlMs !== undefined ? Date.now() : undefined,
         body: profile.body ?? 'data',
       });

@@ -42,6 +42,7 @@ const bodies = fc.oneof(
 const messages: fc.Arbitrary<Message> = fc.record(
   {
     body: bodies,
+    type: texts,
     messageId: texts,
     correlationId: texts,
     replyTo: texts,
@@ -81,6 +82,7 @@ describe('the encoder', () => {
       fc.property(messages, envelopes, (message, envelope) => {
         const read = foreign(encode(message, envelope));
         expect(Buffer.from(read.body?.content ?? []).equals(Buffer.from(message.body))).to.equal(true);
+        expect(read['subject']).to.equal(message.type);
         expect(read['message_id']).to.equal(message.messageId);
         expect(read['correlation_id']).to.equal(message.correlationId);
         expect(read['reply_to']).to.equal(message.replyTo);
@@ -157,6 +159,17 @@ describe('the encoder', () => {
     expect(foreign(bytes)['message_annotations']).to.deep.equal(annotations);
   });
 
+  it('writes the type as the annotation that the peer has for it, beside others, and leaves the subject alone', () => {
+    const message = { body: Buffer.from('x'), type: 'reboot' };
+    for (const annotations of [undefined, { 'x-opt-a': 'text' }]) {
+      const bytes = encode(message, { ...PLAIN, annotations, typeAnnotation: 'x-basic-type' });
+      expect(foreign(bytes)).to.deep.include({ message_annotations: { ...annotations, 'x-basic-type': 'reboot' } });
+      expect(foreign(bytes)['subject']).to.equal(undefined);
+      expect(decode(bytes, 'x-basic-type').message.type).to.equal('reboot');
+      expect(decode(bytes).message).not.to.have.property('type');
+    }
+  });
+
   it('rounds lifetimes up, and has a longest one', () => {
     expect(decode(encode({ body: Buffer.from('x'), ttlMs: 0.25 })).message.ttlMs).to.equal(1);
     expect(decode(encode({ body: Buffer.from('x'), ttlMs: 1e15 })).message.ttlMs).to.equal(2 ** 32 - 1);
@@ -193,16 +206,20 @@ describe('the decoder', () => {
         correlationId: 'c',
         contentType: 'application/json',
         contentEncoding: 'gzip',
+        type: 's',
         ttlMs: 5,
         headers: { text: 'x', number: 1.5, yes: true },
       },
       redelivered: true,
       deliveryCount: 2,
       to: 't',
-      subject: 's',
       replyTo: 'r',
       annotations: { 'x-opt-a': 'b' },
     });
+  });
+
+  it('takes no subject for the type where the peer has an annotation for that', () => {
+    expect(decode(written({ subject: 'key', body: 'x' }), 'x-basic-type').message).not.to.have.property('type');
   });
 
   it('joins data sections, and takes text and binary values as bytes', () => {

@@ -140,7 +140,7 @@ describe('the profiles', () => {
     ];
     const { sentTo, queue } = profile('rabbitmq4').intake(from, { group: 'g' });
     const at = (exchange: unknown, key: unknown): Address | undefined =>
-      sentTo?.({ to: undefined, subject: undefined, annotations: { 'x-exchange': exchange, 'x-routing-key': key } });
+      sentTo?.({ to: undefined, annotations: { 'x-exchange': exchange, 'x-routing-key': key } });
     expect(at('e', 'a.b')).to.deep.equal({ kind: 'topic', exchange: 'e', key: 'a.b' });
     expect(at('e%2F2', 'k')).to.deep.equal({ kind: 'topic', exchange: 'e/2', key: 'k' });
     expect(at('', queue?.name)).to.deep.equal({ kind: 'group', name: 'g' });

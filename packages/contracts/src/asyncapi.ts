@@ -45,13 +45,13 @@ interface Told {
   readonly title: string;
   readonly payload: JsonSchema;
   readonly description?: string | undefined;
-  readonly headers?: JsonSchema;
+  /** The type that the message bears. */
+  readonly type?: string;
 }
 
 /** What a method is sent. */
 function requestOf(name: string, { params, description }: MethodSnapshot): Told {
-  const headers = { type: 'object', properties: { 'ph-method': { const: name } }, required: ['ph-method'] };
-  return { key: key(name), title: name, payload: params ?? { type: 'object' }, description, headers };
+  return { key: key(name), title: name, payload: params ?? { type: 'object' }, description, type: name };
 }
 
 /** What a method answers. */
@@ -157,14 +157,14 @@ function messagesOf(snapshot: ContractSnapshot): Part {
     ...eventsOf(snapshot),
   ];
   return Object.fromEntries(
-    all.map(({ key: message, title, payload, description, headers }) => [
+    all.map(({ key: message, title, payload, description, type }) => [
       message,
       {
         name: title,
         title,
         ...(description !== undefined && { description }),
         contentType: 'application/json',
-        ...(headers !== undefined && { headers }),
+        ...(type !== undefined && { bindings: { amqp: { messageType: type, bindingVersion: '0.3.0' } } }),
         payload: placed(payload, message),
       },
     ]),

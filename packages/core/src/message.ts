@@ -8,6 +8,8 @@ export interface Message {
   readonly contentType?: string;
   readonly contentEncoding?: string;
   readonly headers?: Readonly<Record<string, HeaderValue>>;
+  /** What it is: of a request, the method. AMQP 0-9-1 has room for 255 bytes. */
+  readonly type?: string;
   readonly messageId?: string;
   readonly correlationId?: string;
   /** The name of the reply address that answers go to. */

@@ -31,6 +31,7 @@ export interface Properties {
   readonly replyTo?: string | undefined;
   readonly expiration?: string | undefined;
   readonly messageId?: string | undefined;
+  readonly type?: string | undefined;
 }
 
 export interface Publish extends Properties {

@@ -28,6 +28,7 @@ const CORRELATION_ID = 1 << 10;
 const REPLY_TO = 1 << 9;
 const EXPIRATION = 1 << 8;
 const MESSAGE_ID = 1 << 7;
+const TYPE = 1 << 5;
 
 /** UTF-8 needs at most this many bytes for a UTF-16 code unit. */
 const MOST_BYTES = 3;
@@ -39,7 +40,7 @@ export const SETTLEMENT_BYTES = 21;
 
 /** At least as many bytes as `writePublish` will need for everything but the body. */
 export function publishBytes(exchange: string, key: string, properties: Publish): number {
-  const { contentType, contentEncoding, correlationId, replyTo, expiration, messageId, headers } = properties;
+  const { contentType, contentEncoding, correlationId, replyTo, expiration, messageId, type, headers } = properties;
   let units = exchange.length + key.length;
   if (contentType !== undefined) units += contentType.length;
   if (contentEncoding !== undefined) units += contentEncoding.length;
@@ -47,6 +48,7 @@ export function publishBytes(exchange: string, key: string, properties: Publish)
   if (replyTo !== undefined) units += replyTo.length;
   if (expiration !== undefined) units += expiration.length;
   if (messageId !== undefined) units += messageId.length;
+  if (type !== undefined) units += type.length;
   let fixed = 64;
   for (const name in headers) {
     const value = headers[name];
@@ -122,7 +124,7 @@ function writeSettlement(
 
 function writeHeader(into: Buffer, start: number, channel: number, properties: Publish, bodyBytes: number): number {
   const { contentType, contentEncoding, headers, deliveryMode, priority } = properties;
-  const { correlationId, replyTo, expiration, messageId } = properties;
+  const { correlationId, replyTo, expiration, messageId, type } = properties;
   let at = begin(into, start, HEADER, channel);
   at = into.writeUInt16BE(CLASS_BASIC, at);
   at = into.writeUInt16BE(0, at);
@@ -165,6 +167,10 @@ function writeHeader(into: Buffer, start: number, channel: number, properties: P
   if (messageId !== undefined) {
     flags |= MESSAGE_ID;
     at = writeShort(into, at, messageId, 'messageId');
+  }
+  if (type !== undefined) {
+    flags |= TYPE;
+    at = writeShort(into, at, type, 'type');
   }
   into.writeUInt16BE(flags, flagsAt);
   return end(into, start, at);

@@ -32,7 +32,6 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const REOPEN_MS = 100;
 /** Channels are renewed after refusals, but no sooner than this after they were opened. */
 const RENEW_MS = 500;
-const NO_HEADERS = {};
 
 /** One message on its way to the broker. */
 interface Item {
@@ -570,9 +569,10 @@ function propertiesOf(
   return {
     contentType: message.contentType,
     contentEncoding: message.contentEncoding,
-    headers: message.headers ?? NO_HEADERS,
+    headers: message.headers,
     // A message that may come back is recognised by its id.
     messageId: message.messageId ?? (mandatory && (confirm || queued) ? newId() : undefined),
+    type: message.type,
     correlationId: message.correlationId,
     replyTo: message.replyTo,
     expiration: message.ttlMs === undefined ? undefined : String(Math.ceil(message.ttlMs)),

@@ -447,10 +447,11 @@ function cut(live: Live): void {
 }
 
 function messageOf({ content, properties }: Incoming): Message {
-  const { contentType, contentEncoding, messageId, correlationId, replyTo, expiration } = properties;
+  const { contentType, contentEncoding, type, messageId, correlationId, replyTo, expiration } = properties;
   const message: Writable<Message> = { body: content, headers: plainHeaders(properties.headers) };
   if (contentType !== undefined) message.contentType = contentType;
   if (contentEncoding !== undefined) message.contentEncoding = contentEncoding;
+  if (type !== undefined) message.type = type;
   if (messageId !== undefined) message.messageId = messageId;
   if (correlationId !== undefined) message.correlationId = correlationId;
   if (replyTo !== undefined) message.replyTo = replyTo;

@@ -52,6 +52,7 @@ describe('frames', () => {
         fc.record({
           contentType: optional(shortText),
           contentEncoding: optional(shortText),
+          type: optional(shortText),
           headers: optional(fc.dictionary(shortText, headerValue, { noNullPrototype: true })),
           deliveryMode: optional(fc.constantFrom(1, 2)),
           priority: optional(fc.nat(255)),

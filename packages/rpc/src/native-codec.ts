@@ -11,7 +11,6 @@ import type { Control, Failure, Incoming, Part, Reply, Request, RPCCodec } from 
 import { type Draft, decodeContent, encodeContent } from './native-content.ts';
 
 /** Headers of ours; what else a request carries is the application's (`Request.headers`). */
-const METHOD = 'ph-method';
 const NAMESPACE = 'ph-namespace';
 const VERSION = 'ph-version';
 const CONTEXT = 'ph-context';
@@ -30,8 +29,9 @@ const NO_BYTES = new Uint8Array(0);
 const NO_HEADERS: Readonly<Record<string, HeaderValue>> = {};
 
 /**
- * The native wire: message-id is the request's id, correlation-id repeats it in replies, reply-to and ttl are the
- * standard properties, the method and its like are headers, and the body is the arguments or the result alone.
+ * The native wire: message-id is the request's id, correlation-id repeats it in replies, the type is the method, reply-to
+ * and ttl are the standard properties, namespace, version and their like are headers, and the body is the arguments or the
+ * result alone. Most requests have no headers: the table of them is what costs brokers and peers most of a message's head.
  *
  * A part of progress is a reply that can be answered itself: its message-id is the stream's id on the server, which what
  * the reader tells the producer has as its correlation-id.
@@ -52,7 +52,7 @@ export function nativeCodec(contents: readonly ContentCodec[]): RPCCodec {
 }
 
 function encodeRequest(contents: readonly ContentCodec[], request: Request): Message {
-  const headers: Record<string, HeaderValue> = { [METHOD]: request.method };
+  const headers: Record<string, HeaderValue> = {};
   if (request.namespace !== undefined) headers[NAMESPACE] = request.namespace;
   if (typeof request.version === 'string') headers[VERSION] = request.version;
   if (request.monitorMs !== undefined) headers[MONITOR] = request.monitorMs;
@@ -64,7 +64,11 @@ function encodeRequest(contents: readonly ContentCodec[], request: Request): Mes
   }
   if (request.headers !== undefined) Object.assign(headers, request.headers);
   const message = encodeContent(contents, undefined, request.args, 'the arguments');
-  message.headers = headers;
+  for (const _ in headers) {
+    message.headers = headers;
+    break;
+  }
+  message.type = request.method;
   message.messageId = request.id;
   if (request.replyTo !== undefined) {
     message.replyTo = request.replyTo;
@@ -95,8 +99,8 @@ function readRequest(
   headers: Readonly<Record<string, HeaderValue>>,
 ): Request {
   if (message.messageId === undefined) throw new MalformedError('a request without a message id');
-  const method = text(headers[METHOD], METHOD);
-  if (method === undefined || method === '') throw new MalformedError(`a request without the header ${METHOD}`);
+  const { type: method } = message;
+  if (method === undefined || method === '') throw new MalformedError('a request without a type, which is its method');
   const args = decodeContent(contents, message, 'the arguments');
   if (typeof args !== 'object' || args === null || Array.isArray(args)) {
     throw new MalformedError('the arguments are not an object');

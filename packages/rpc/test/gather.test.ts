@@ -107,7 +107,7 @@ describe('gather', () => {
     const client = new RPCClient(await connect(), { ...options, monitorMs: 20 });
     const error = await rejection(client.gather({}, 'status', {}, { timeoutMs: 60 }));
     expect(error.message).to.match(/0 of at least 1 replies came within 60 ms/);
-    expect(headers).to.deep.equal([{ 'ph-method': 'status', 'ph-gather': true }]);
+    expect(headers).to.deep.equal([{ 'ph-gather': true }]);
   });
 
   it('is refused on a wire that does not tell who replied, by its name', async () => {

@@ -20,7 +20,7 @@ const good: Message = {
   body: Buffer.from('{}'),
   contentType: 'application/json',
   messageId: 'm-1',
-  headers: { 'ph-method': 'm' },
+  type: 'm',
 };
 
 const bad: readonly (readonly [string, Partial<Message>, RegExp])[] = [
@@ -28,26 +28,16 @@ const bad: readonly (readonly [string, Partial<Message>, RegExp])[] = [
   ['an empty body', { body: new Uint8Array(0) }, /the arguments are not application\/json/],
   ['a list as arguments', { body: Buffer.from('[]') }, /the arguments are not an object/],
   ['text as arguments', { body: Buffer.from('"a"') }, /the arguments are not an object/],
-  ['no method', { headers: {} }, /without the header ph-method/],
-  ['an empty method', { headers: { 'ph-method': '' } }, /without the header ph-method/],
-  ['a method that is a number', { headers: { 'ph-method': 1 } }, /ph-method is not a string/],
-  ['a namespace that is a boolean', { headers: { 'ph-method': 'm', 'ph-namespace': true } }, /ph-namespace is not/],
-  ['a version that is a number', { headers: { 'ph-method': 'm', 'ph-version': 1 } }, /ph-version is not a string/],
-  [
-    'a context that is not JSON',
-    { headers: { 'ph-method': 'm', 'ph-context': '{' } },
-    /ph-context is not a JSON object/,
-  ],
-  [
-    'a context that is a list',
-    { headers: { 'ph-method': 'm', 'ph-context': '[]' } },
-    /ph-context is not a JSON object/,
-  ],
-  ['a context that is null', { headers: { 'ph-method': 'm', 'ph-context': 'null' } }, /ph-context is not a JSON/],
-  ['a monitor of nothing', { headers: { 'ph-method': 'm', 'ph-monitor-ms': 0 } }, /ph-monitor-ms is not a number/],
-  ['a monitor that is text', { headers: { 'ph-method': 'm', 'ph-monitor-ms': '5' } }, /ph-monitor-ms is not a number/],
-  ['a window of nothing', { headers: { 'ph-method': 'm', 'ph-window': 0 } }, /ph-window is not a whole number above/],
-  ['a window of a half', { headers: { 'ph-method': 'm', 'ph-window': 0.5 } }, /ph-window is not a whole number above/],
+  ['an empty method', { type: '' }, /without a type, which is its method/],
+  ['a namespace that is a boolean', { headers: { 'ph-namespace': true } }, /ph-namespace is not/],
+  ['a version that is a number', { headers: { 'ph-version': 1 } }, /ph-version is not a string/],
+  ['a context that is not JSON', { headers: { 'ph-context': '{' } }, /ph-context is not a JSON object/],
+  ['a context that is a list', { headers: { 'ph-context': '[]' } }, /ph-context is not a JSON object/],
+  ['a context that is null', { headers: { 'ph-context': 'null' } }, /ph-context is not a JSON/],
+  ['a monitor of nothing', { headers: { 'ph-monitor-ms': 0 } }, /ph-monitor-ms is not a number/],
+  ['a monitor that is text', { headers: { 'ph-monitor-ms': '5' } }, /ph-monitor-ms is not a number/],
+  ['a window of nothing', { headers: { 'ph-window': 0 } }, /ph-window is not a whole number above/],
+  ['a window of a half', { headers: { 'ph-window': 0.5 } }, /ph-window is not a whole number above/],
   ['an unknown content type', { contentType: 'text/x' }, /unknown content type text\/x/],
 ];
 
@@ -100,22 +90,23 @@ describe('the native wire of RPC', () => {
     );
   });
 
-  it('uses the standard properties: message id, correlation id, reply-to, content type and time to live', () => {
+  it('uses the standard properties: message id, correlation id, reply-to, content type, type and time to live', () => {
     const message = codec.encodeRequest({ ...request, replyTo: 'r', timeoutMs: 50, version: '1.2', namespace: 'n' });
     const { body, headers, ...properties } = message;
     expect(properties).to.deep.equal({
       contentType: 'application/json',
+      type: 'm',
       messageId: 'id-1',
       correlationId: 'id-1',
       replyTo: 'r',
       ttlMs: 50,
     });
-    expect(headers).to.deep.equal({ 'ph-method': 'm', 'ph-namespace': 'n', 'ph-version': '1.2' });
+    expect(headers).to.deep.equal({ 'ph-namespace': 'n', 'ph-version': '1.2' });
     expect(Buffer.from(body).toString()).to.equal('{"a":1}');
   });
 
   it('gives a cast no reply-to, no correlation id and no time to live', () => {
-    expect(codec.encodeRequest(request)).to.have.all.keys('body', 'contentType', 'headers', 'messageId');
+    expect(codec.encodeRequest(request)).to.have.all.keys('body', 'contentType', 'type', 'messageId');
   });
 
   it('carries the metadata of the application, and keeps its own apart from it', () => {
@@ -193,6 +184,11 @@ describe('the native wire of RPC', () => {
       expect(got.problem?.message).to.match(told);
     });
 
+  it('tells the sender of a request without a type', () => {
+    const { type: _, ...aimless } = good;
+    expect(read(codec.decodeRequest(aimless)).problem?.message).to.match(/without a type, which is its method/);
+  });
+
   it('tells the sender of a request without a message id', () => {
     const { messageId: _, ...anonymous } = good;
     expect(read(codec.decodeRequest(anonymous)).problem?.message).to.match(/without a message id/);
@@ -200,7 +196,7 @@ describe('the native wire of RPC', () => {
 
   it('never throws on a request, whatever it is made of', () => {
     const headers = fc.dictionary(
-      fc.constantFrom('ph-method', 'ph-context', 'ph-version', 'ph-namespace', 'ph-monitor-ms', 'ph-window', 'x'),
+      fc.constantFrom('ph-context', 'ph-version', 'ph-namespace', 'ph-monitor-ms', 'ph-window', 'x'),
       fc.oneof(fc.string(), fc.integer(), fc.boolean()),
     );
     fc.assert(

@@ -360,7 +360,7 @@ describe('streams', () => {
     const request: Request = { id: 'i', method: 'm', args: {}, context: {} };
     const sent: Message[] = [codec.encodeRequest({ ...request, window: undefined, gather: false })];
     sent.push(codec.encodeReply(request, { kind: 'result', value: 1 }));
-    expect(sent.map(({ headers }) => headers)).to.deep.equal([{ 'ph-method': 'm' }, undefined]);
+    expect(sent.map(({ headers }) => headers)).to.deep.equal([undefined, undefined]);
   });
 });
 

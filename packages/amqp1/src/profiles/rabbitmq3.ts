@@ -28,6 +28,8 @@ export const rabbitmq3: Profile = {
   // Its answer claims credit that it took back, which rhea does not understand.
   drain: false,
   creditWhenUsedUp: true,
+  // It overwrites the subject with the routing key.
+  typeAnnotation: 'x-basic-type',
   managed: false,
   // Durable termini make durable queues. Both ends must say so, or the second is refused.
   route: (to, { retention }) => {

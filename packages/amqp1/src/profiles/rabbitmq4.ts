@@ -65,6 +65,7 @@ export function rabbitmq4(durability: 'durable' | 'quorum', version: string | un
     drain: true,
     // A link has credit for 170 messages, a session a window of 400: a broker far away gets more at a time.
     sendingLinks: 3,
+    typeAnnotation: 'x-basic-type',
     managed: true,
     route,
     shelf(to, { delayMs, keepFor, retention }) {

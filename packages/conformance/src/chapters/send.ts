@@ -35,6 +35,7 @@ export function send(suite: Suite): void {
     const properties = {
       contentType: 'application/vnd.example+json; charset=utf-8',
       contentEncoding: 'gzip',
+      type: 'an.example ✓',
       messageId: name('id'),
       correlationId: 'korrelation ✓',
       replyTo: name('reply/to.'),

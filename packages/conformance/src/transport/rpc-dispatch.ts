@@ -59,25 +59,19 @@ class Robot extends Machine {
   }
 }
 
-const json = { contentType: 'application/json', messageId: 'bad-1' } as const;
+const json = { contentType: 'application/json', type: 'echo', messageId: 'bad-1' } as const;
 const object = Buffer.from('{}');
-const method = { 'ph-method': 'echo' } as const;
 
 /** Requests that make no sense, and what their sender is told. */
 const malformed: readonly (readonly [string, Message, RegExp])[] = [
-  ['a body that is not JSON', { ...json, headers: method, body: Buffer.from('{"a":') }, /not application\/json/],
-  ['arguments that are an array', { ...json, headers: method, body: Buffer.from('[1]') }, /not an object/],
-  ['arguments that are null', { ...json, headers: method, body: Buffer.from('null') }, /not an object/],
-  ['no method', { ...json, headers: {}, body: object }, /without the header ph-method/],
-  ['a method that is no text', { ...json, headers: { 'ph-method': 7 }, body: object }, /ph-method is not a string/],
-  ['a context that is no JSON', { ...json, headers: { ...method, 'ph-context': '{' }, body: object }, /ph-context/],
-  ['a context that is a list', { ...json, headers: { ...method, 'ph-context': '[]' }, body: object }, /ph-context/],
-  [
-    'an unknown content type',
-    { ...json, headers: method, body: object, contentType: 'text/x' },
-    /content type text\/x/,
-  ],
-  ['a negative monitor', { ...json, headers: { ...method, 'ph-monitor-ms': -1 }, body: object }, /ph-monitor-ms/],
+  ['a body that is not JSON', { ...json, body: Buffer.from('{"a":') }, /not application\/json/],
+  ['arguments that are an array', { ...json, body: Buffer.from('[1]') }, /not an object/],
+  ['arguments that are null', { ...json, body: Buffer.from('null') }, /not an object/],
+  ['no method', { contentType: json.contentType, messageId: 'bad-1', body: object }, /without a type, which is its/],
+  ['a context that is no JSON', { ...json, headers: { 'ph-context': '{' }, body: object }, /ph-context/],
+  ['a context that is a list', { ...json, headers: { 'ph-context': '[]' }, body: object }, /ph-context/],
+  ['an unknown content type', { ...json, body: object, contentType: 'text/x' }, /content type text\/x/],
+  ['a negative monitor', { ...json, headers: { 'ph-monitor-ms': -1 }, body: object }, /ph-monitor-ms/],
 ];
 
 /** Which method answers, and what is refused. */

@@ -137,7 +137,7 @@ export function describeLifecycle(transport: TransportHarness): void {
       const twin = {
         body: Buffer.from('{}'),
         contentType: 'application/json',
-        headers: { 'ph-method': 'count' },
+        type: 'count',
         messageId: `twin-${lab.topic}`,
       };
       for (let n = 0; n < 4; n++)

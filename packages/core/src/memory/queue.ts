@@ -328,6 +328,7 @@ export function copyOf(message: Message): Message {
   if (message.contentType !== undefined) copy.contentType = message.contentType;
   if (message.contentEncoding !== undefined) copy.contentEncoding = message.contentEncoding;
   if (message.headers !== undefined) copy.headers = message.headers;
+  if (message.type !== undefined) copy.type = message.type;
   if (message.messageId !== undefined) copy.messageId = message.messageId;
   if (message.correlationId !== undefined) copy.correlationId = message.correlationId;
   if (message.replyTo !== undefined) copy.replyTo = message.replyTo;
