@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { MalformedError, messageOf } from './errors.ts';
 
 /** Values to bytes and back, under a MIME type. */

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { onAbort } from './abort.ts';
 import type { Address } from './address.ts';
 import type { Driver, Subscription } from './driver.ts';
@@ -27,6 +28,7 @@ export interface Expectation {
 
 interface Waiter {
   readonly id: string;
+  readonly place: number;
   readonly expectation: Expectation;
   readonly deadline: number;
   readonly unlisten: (() => void) | undefined;
@@ -100,7 +102,7 @@ export class Inbox {
     const id = newId(place);
     const deadline = performance.now() + timeoutMs;
     const unlisten = signal && onAbort(signal, () => this.fail(id, signal.reason));
-    this.#waiters[place] = { id, expectation, deadline, unlisten };
+    this.#waiters[place] = { id, place, expectation, deadline, unlisten };
     this.#size++;
     this.#sweeper.by(deadline);
     return id;
@@ -191,8 +193,7 @@ export class Inbox {
     return this.#waiters.filter((waiter) => waiter !== undefined);
   }
 
-  #settle({ id, expectation, unlisten }: Waiter): Expectation {
-    const place = numberOf(id);
+  #settle({ place, expectation, unlisten }: Waiter): Expectation {
     this.#waiters[place] = undefined;
     this.#free.push(place);
     if (--this.#size === 0) this.#sweeper.rest();

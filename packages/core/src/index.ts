@@ -42,6 +42,7 @@ export {
 export { concurrent, type Executor, keyed, serial } from './executor.ts';
 export type { Health } from './health.ts';
 export { newId } from './id.ts';
+export { ignorable } from './ignorable.ts';
 export type { Expectation, Inbox } from './inbox.ts';
 export { JobStream } from './job-stream.ts';
 export { compose, type Invoke, type Layer } from './layers.ts';

@@ -250,18 +250,16 @@ export class Server {
     const { job, started, delivery, cancellation } = held;
     const obsolete = job.obsolete?.();
     if (obsolete !== undefined) return this.#skip(delivery, job, obsolete);
-    if (job.id !== undefined && started.has(job.id)) return this.#skip(delivery, job, 'delivered before');
     const first = this.#options.settle === 'first';
+    // An id that is settled first counts as started before its settlement is known.
+    const isNew = job.id === undefined || (first ? started.add(job.id) : !started.has(job.id));
+    if (!isNew) return this.#skip(delivery, job, 'delivered before');
     this.#running.add(held);
     try {
-      if (first) {
-        // An id counts as started before its settlement is known: should the broker deliver again, it is a duplicate
-        // only where this process really went on to run it.
-        if (job.id !== undefined) started.add(job.id);
-        if (!(await delivery.settle('accept'))) {
-          if (job.id !== undefined) started.delete(job.id);
-          return;
-        }
+      if (first && !(await delivery.settle('accept'))) {
+        // The broker delivers it again, which is no duplicate: nobody went on to run it.
+        if (job.id !== undefined) started.delete(job.id);
+        return;
       }
       const end = await job.run(cancellation);
       held.ended = true;

@@ -3,26 +3,34 @@ import fc from 'fast-check';
 import { newId } from '../src/id.ts';
 import { RecentIds } from '../src/recent-ids.ts';
 
-describe('recent ids', () => {
-  it('are known for at least the capacity and at most twice as many', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 0, max: 100 }), (capacity, count) => {
-        const ids = new RecentIds(capacity);
-        for (let n = 0; n < count; n++) ids.add(`${n}`);
-        const known = Array.from({ length: count }, (_, n) => n).filter((n) => ids.has(`${n}`));
-        expect(known.length).to.be.within(Math.min(count, capacity), 2 * capacity);
-        for (let n = Math.max(0, count - capacity); n < count; n++) expect(ids.has(`${n}`)).to.equal(true);
-      }),
-    );
-  });
+const forms: Readonly<Record<string, (n: number) => string>> = {
+  'of 32 digits': (n) => n.toString(16).padStart(32, 'a'),
+  'of another form': (n) => `${n}`,
+};
 
-  it('are forgotten when deleted, also after the sets have changed places', () => {
-    const ids = new RecentIds(2);
-    for (const id of ['a', 'b', 'c']) ids.add(id);
-    ids.delete('a');
-    ids.delete('c');
-    expect(['a', 'b', 'c'].map((id) => ids.has(id))).to.deep.equal([false, true, false]);
-  });
+describe('recent ids', () => {
+  for (const [form, id] of Object.entries(forms)) {
+    it(`${form} are known for at least the capacity and at most twice as many`, () => {
+      fc.assert(
+        fc.property(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 0, max: 100 }), (capacity, count) => {
+          const ids = new RecentIds(capacity);
+          for (let n = 0; n < count; n++) expect(ids.add(id(n))).to.equal(true);
+          const known = Array.from({ length: count }, (_, n) => n).filter((n) => ids.has(id(n)));
+          expect(known.length).to.be.within(Math.min(count, capacity), 2 * capacity);
+          for (let n = Math.max(0, count - capacity); n < count; n++) expect(ids.add(id(n))).to.equal(false);
+        }),
+      );
+    });
+
+    it(`${form} are forgotten when deleted, also after the generations have changed places`, () => {
+      const ids = new RecentIds(2);
+      for (const n of [0, 1, 2]) ids.add(id(n));
+      ids.delete(id(0));
+      ids.delete(id(2));
+      expect([0, 1, 2].map((n) => ids.has(id(n)))).to.deep.equal([false, true, false]);
+      expect(ids.add(id(0))).to.equal(true);
+    });
+  }
 });
 
 describe('a new id', () => {

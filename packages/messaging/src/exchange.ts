@@ -1,5 +1,4 @@
-import type { Transport } from '@posthorn/core';
-import { ignorable } from './ignorable.ts';
+import { ignorable, type Transport } from '@posthorn/core';
 import type { Draft } from './message-factory.ts';
 import { Outbox, type OutboxOptions, type PublishResult } from './outbox.ts';
 import { checkName } from './place.ts';

@@ -1,5 +1,4 @@
-import { ConfigError, type Retention, type Transport, UnsupportedError } from '@posthorn/core';
-import { ignorable } from './ignorable.ts';
+import { ConfigError, ignorable, type Retention, type Transport, UnsupportedError } from '@posthorn/core';
 import { type DraftOptions, MessageFactory, type MessageFactoryOptions } from './message-factory.ts';
 import type { MessageType } from './message-type.ts';
 import { Outbox, type OutboxOptions, type PublishResult } from './outbox.ts';

@@ -1,6 +1,5 @@
-import type { Transport } from '@posthorn/core';
+import { ignorable, type Transport } from '@posthorn/core';
 import type { ExchangeSendOptions } from './exchange.ts';
-import { ignorable } from './ignorable.ts';
 import { type DraftOptions, MessageFactory, type MessageFactoryOptions } from './message-factory.ts';
 import type { MessageType } from './message-type.ts';
 import { Outbox, type OutboxOptions, type PublishResult } from './outbox.ts';

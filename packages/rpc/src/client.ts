@@ -9,6 +9,7 @@ import {
   compatible,
   compose,
   type Invoke,
+  ignorable,
   type Layer,
   type Message,
   MessagingError,
@@ -88,7 +89,9 @@ export class RPCClient<Api = UntypedApi> {
     if (target?.topic === undefined) throw new TargetError('an RPC client needs a target with a topic');
     this.#shared = shared ?? share(transport, serializer, errors, layers);
     this.#settings = checked({ ...rest, ...target });
-    this.#invoke = compose(this.#shared.layers, (call) => this.#perform(call));
+    const perform = (call: OutgoingCall): Promise<unknown> => this.#perform(call);
+    const layered = compose(this.#shared.layers, perform);
+    this.#invoke = layered === perform ? perform : (call) => ignorable(layered(call));
   }
 
   /** A client like this one, with some settings changed. Cheap; both stay usable. */
@@ -115,7 +118,7 @@ export class RPCClient<Api = UntypedApi> {
     method: M,
     ...[args, options]: Rest<Api, M, CallOptions>
   ): Promise<Result<Api, M>> {
-    return ignorable(this.#send('call', context, method, args, options) as Promise<Result<Api, M>>);
+    return this.#send('call', context, method, args, options) as Promise<Result<Api, M>>;
   }
 
   /**
@@ -170,7 +173,7 @@ export class RPCClient<Api = UntypedApi> {
     method: M,
     ...[args, options]: Rest<Api, M, CallOptions>
   ): Promise<void> {
-    return ignorable(this.#send('cast', context, method, args, options) as Promise<void>);
+    return this.#send('cast', context, method, args, options) as Promise<void>;
   }
 
   /** A cast to every server of the topic. */
@@ -178,7 +181,7 @@ export class RPCClient<Api = UntypedApi> {
     return this.prepare({ fanout: true }).cast(context, method, ...rest);
   }
 
-  /** Not async itself: each layer of promises is felt in every call. */
+  /** What it returns can be left alone. Not async itself: each layer of promises is felt in every call. */
   #send(
     kind: OutgoingCall['kind'],
     context: Context,
@@ -190,7 +193,7 @@ export class RPCClient<Api = UntypedApi> {
       if (kind === 'call' && this.#settings.fanout) throw new TargetError(ONE_ANSWER);
       return this.#observed(this.#outgoing(kind, context, method, args, options));
     } catch (error) {
-      return Promise.reject(error);
+      return ignorable(Promise.reject(error));
     }
   }
 
@@ -251,15 +254,15 @@ export class RPCClient<Api = UntypedApi> {
 
   #observed(call: OutgoingCall): Promise<unknown> {
     if (!sending.hasSubscribers) return this.#invoke(call);
-    return observed(sending, activityOf(call, this.#shared.transport), () => this.#invoke(call));
+    return ignorable(observed(sending, activityOf(call, this.#shared.transport), () => this.#invoke(call)));
   }
 
   #perform(call: OutgoingCall): Promise<unknown> {
-    if (call.kind === 'cast') return this.#cast(call);
+    if (call.kind === 'cast') return ignorable(this.#cast(call));
     try {
       return this.#call(call);
     } catch (error) {
-      return Promise.reject(error);
+      return ignorable(Promise.reject(error));
     }
   }
 
@@ -294,6 +297,7 @@ export class RPCClient<Api = UntypedApi> {
     inbox
       .address()
       .then((replyTo) => {
+        if (!inbox.has(pending.id)) return;
         pending.timeoutMs -= performance.now() - started;
         this.#write(pending, replyTo);
       })
@@ -303,7 +307,6 @@ export class RPCClient<Api = UntypedApi> {
   #write(pending: Pending, replyTo: string): void {
     const { transport } = this.#shared;
     const { call, to, id } = pending;
-    if (!transport.inbox.has(id)) return;
     pending.timeoutMs = Math.max(1, Math.ceil(pending.timeoutMs));
     const message = this.#encode(call, id, replyTo, pending.timeoutMs);
     transport.send(to, message, pending).catch((error: unknown) => pending.giveUp(error));
@@ -370,14 +373,6 @@ function share(
   const profile = { ...profiles.call, ...codec.profiles?.call };
   return { transport, codec, profile, serializer, errors, layers, cancels: new RateLimit(CANCELS_PER_SECOND) };
 }
-
-/** A promise that its owner may leave alone: nobody who looks away wants his process to end. */
-function ignorable<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(ignore);
-  return promise;
-}
-
-function ignore(): void {}
 
 function checked(settings: ClientOverrides): ClientOverrides {
   checkTarget(settings);

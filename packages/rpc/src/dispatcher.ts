@@ -70,8 +70,12 @@ export class Dispatcher {
     this.#routes = endpoints.map((endpoint, index) => routeOf(endpoint, index, access));
   }
 
-  /** @throws {NoSuchMethodError | UnsupportedVersionError} and whatever the method throws */
-  async invoke(call: Dispatched): Promise<unknown> {
+  /**
+   * What the method returns, be it a promise or not.
+   *
+   * @throws {NoSuchMethodError | UnsupportedVersionError} and whatever the method throws
+   */
+  invoke(call: Dispatched): unknown {
     const { endpoint, method } = this.#find(call);
     const returned = method.call(endpoint, call.context, call.args, call.info);
     return isSteps(returned) ? follow(returned, call.info.signal, (value) => this.#take(value, call)) : returned;

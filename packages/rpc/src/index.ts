@@ -42,4 +42,5 @@ export { nativeCodec } from './native-codec.ts';
 export type { GatherBounds, OutgoingCall, ProgressSink } from './outgoing.ts';
 export { BaseEndpoint, PING_METHOD, type WaitOptions, waitUntilReady } from './ping.ts';
 export type { CallStream } from './progress-reader.ts';
-export { type IncomingCall, RPCServer, type RPCServerOptions } from './server.ts';
+export type { IncomingCall } from './served-call.ts';
+export { RPCServer, type RPCServerOptions } from './server.ts';

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { type Cancellation, type HeaderValue, TimeoutError } from '@posthorn/core';
 import type { Request } from './codec.ts';
 import type { CallInfo } from './dispatcher.ts';

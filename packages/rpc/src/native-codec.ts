@@ -251,7 +251,7 @@ function count(value: HeaderValue | undefined, name: string): number | undefined
 
 function foreign(headers: Readonly<Record<string, HeaderValue>>): Record<string, HeaderValue> | undefined {
   let rest: Record<string, HeaderValue> | undefined;
-  for (const name of Object.keys(headers)) {
+  for (const name in headers) {
     const value = headers[name];
     if (name.startsWith(OURS) || value === undefined) continue;
     rest ??= {};

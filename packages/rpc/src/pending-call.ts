@@ -1,6 +1,7 @@
 import {
   type Address,
   describe,
+  ignorable,
   type Message,
   MessagingError,
   TimeoutError,
@@ -97,6 +98,7 @@ export class PendingCall implements Pending {
 
   fail(reason: unknown): void {
     clearTimeout(this.#silence);
+    ignorable(this.result);
     this.#reject(reason);
     if (!this.#written || this.call.progress?.cancel()) return;
     const isGivenUp = this.signal?.aborted || (reason instanceof MessagingError && reason.code === 'TIMEOUT');

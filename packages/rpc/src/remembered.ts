@@ -17,6 +17,8 @@ export class Remembered {
 
   /** Whether the id was remembered; forgets it. */
   delete(id: string): boolean {
+    // Mostly there are none, and a look-up would take the hash of the text.
+    if (this.#until.size === 0) return false;
     const until = this.#until.get(id);
     return until !== undefined && this.#until.delete(id) && until > performance.now();
   }

@@ -22,8 +22,8 @@ const call = (method: string, more: Partial<Dispatched> = {}): Dispatched => ({
   ...more,
 });
 
-const invoke = (endpoints: readonly Endpoint[], method: string, more?: Partial<Dispatched>): Promise<unknown> =>
-  new Dispatcher(endpoints).invoke(call(method, more));
+const invoke = async (endpoints: readonly Endpoint[], method: string, more?: Partial<Dispatched>): Promise<unknown> =>
+  await new Dispatcher(endpoints).invoke(call(method, more));
 
 describe('the dispatcher', () => {
   it('gives the method its context, its arguments, what is known of the call, and its own endpoint', async () => {
@@ -74,7 +74,10 @@ describe('the dispatcher', () => {
     const endpoint: Record<string, () => string> = { first: () => 'first' };
     const dispatcher = new Dispatcher([endpoint]);
     endpoint['second'] = () => 'second';
-    expect(await rejection(dispatcher.invoke(call('second')))).to.have.property('code', 'NO_SUCH_METHOD');
+    expect(await rejection((async () => dispatcher.invoke(call('second')))())).to.have.property(
+      'code',
+      'NO_SUCH_METHOD',
+    );
   });
 
   it('calls no classes that stand on an endpoint', async () => {
@@ -100,7 +103,7 @@ describe('the dispatcher', () => {
     expose(Door.prototype.open);
     const dispatcher = new Dispatcher([new Door()], 'explicit');
     expect(await dispatcher.invoke(call('open'))).to.equal('open');
-    expect(await rejection(dispatcher.invoke(call('shut')))).to.have.property('code', 'NO_SUCH_METHOD');
+    expect(await rejection((async () => dispatcher.invoke(call('shut')))())).to.have.property('code', 'NO_SUCH_METHOD');
   });
 
   it('knows which errors a method expects', () => {

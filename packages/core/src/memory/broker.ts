@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { type Address, describe, type Source } from '../address.ts';
 import type { Retention, SendOptions } from '../driver.ts';
 import { newId } from '../id.ts';
@@ -17,6 +18,8 @@ export class MemoryBroker {
   readonly #bindings = new Map<string, Map<string, Binding>>();
   readonly #delays = new Set<NodeJS.Timeout>();
   readonly #stock: Stock = { bytes: 0 };
+  #last: { readonly to: Address | undefined; readonly name: string } = { to: undefined, name: '' };
+  #lastReply = { to: '', name: describe({ kind: 'reply', name: '' }) };
 
   /** What its messages take, those that are delayed included. */
   get bytes(): number {
@@ -114,7 +117,7 @@ export class MemoryBroker {
   }
 
   #route(to: Address): readonly MemoryQueue[] {
-    const name = to.kind === 'topic' ? `topic ${to.exchange}` : describe(to);
+    const name = this.#nameOf(to);
     const named = to.kind === 'multicast' || to.kind === 'topic' ? undefined : this.#queues.get(name);
     const bindings = this.#bindings.get(name);
     if (bindings === undefined) return named === undefined ? [] : [named];
@@ -122,6 +125,16 @@ export class MemoryBroker {
     const key = to.kind === 'topic' ? to.key : '';
     for (const { matches, queue } of bindings.values()) if (matches(key)) queues.add(queue);
     return [...queues];
+  }
+
+  /** Most messages go where one before went. A text that is put together anew is hashed anew. */
+  #nameOf(to: Address): string {
+    if (to.kind === 'reply') {
+      if (to.name !== this.#lastReply.to) this.#lastReply = { to: to.name, name: describe(to) };
+      return this.#lastReply.name;
+    }
+    if (to !== this.#last.to) this.#last = { to, name: to.kind === 'topic' ? `topic ${to.exchange}` : describe(to) };
+    return this.#last.name;
   }
 
   #deadLetter(entry: Entry, group: string | undefined): void {

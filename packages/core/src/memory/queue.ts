@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { performance } from 'node:perf_hooks';
 import type { Address } from '../address.ts';
 import type { Bag, Bagged } from '../bag.ts';
 import type { Retention } from '../driver.ts';

@@ -1,0 +1,76 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { newId } from '../src/id.ts';
+import { IdTable, readBits } from '../src/id-table.ts';
+
+const bitsOf = (id: string): Uint32Array => {
+  const bits = new Uint32Array(4);
+  expect(readBits(id, bits), id).to.equal(true);
+  return bits;
+};
+
+describe('a table of ids', () => {
+  it('does as a set does, whatever is added and deleted', () => {
+    // Few different words, so that ids share most of their bits.
+    const word = fc.constantFrom('00000000', '00000001', '80000000', 'ffffffff', 'cafebabe');
+    const id = fc
+      .tuple(fc.constantFrom('00000001', 'ffffffff', 'deadbeef'), word, word, word)
+      .map((words) => words.join(''));
+    const step = fc.record({ id, isAdded: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 500 }), (steps) => {
+        const [table, set] = [new IdTable(), new Set<string>()];
+        for (const { id, isAdded } of steps) {
+          const bits = bitsOf(id);
+          if (isAdded) {
+            expect(table.add(bits)).to.equal(!set.has(id));
+            set.add(id);
+          } else {
+            table.delete(bits);
+            set.delete(id);
+          }
+          for (const { id } of steps) expect(table.has(bitsOf(id))).to.equal(set.has(id));
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('holds many', () => {
+    const table = new IdTable();
+    const [here, elsewhere] = [
+      Array.from({ length: 20_000 }, () => newId()),
+      Array.from({ length: 20_000 }, () => newId()),
+    ];
+    for (const id of here) expect(table.add(bitsOf(id))).to.equal(true);
+    for (const id of here) expect(table.has(bitsOf(id))).to.equal(true);
+    for (const id of elsewhere) expect(table.has(bitsOf(id))).to.equal(false);
+  });
+
+  it('reads ids of 32 digits as the number that they are', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
+        const bits = new Uint32Array(4);
+        const isHeld = readBits(Buffer.from(bytes).toString('hex'), bits);
+        expect(isHeld).to.equal(bytes.slice(0, 4).some((byte) => byte !== 0));
+        const read = Buffer.alloc(16);
+        for (const [index, word] of bits.entries()) read.writeUInt32BE(word, 4 * index);
+        if (isHeld) expect(read.equals(Buffer.from(bytes))).to.equal(true);
+      }),
+    );
+  });
+
+  it('reads no id that is written otherwise: two that differ must not become one', () => {
+    const digits = 'c0ffee00c0ffee00c0ffee00c0ffee00';
+    const bits = new Uint32Array(4);
+    for (const odd of ['', digits.slice(1), `${digits}0`, digits.toUpperCase(), '0'.repeat(32)])
+      expect(readBits(odd, bits), odd).to.equal(false);
+    for (let code = 0; code < 256; code++) {
+      const char = String.fromCharCode(code);
+      for (const at of [0, 15, 31]) {
+        const id = `${digits.slice(0, at)}${char}${digits.slice(at + 1)}`;
+        expect(readBits(id, bits), id).to.equal(/[0-9a-f]/.test(char));
+      }
+    }
+  });
+});
