@@ -1,24 +1,24 @@
 import { randomFillSync } from 'node:crypto';
 
-const WORDS = 4;
+const DIGITS = 32;
 const DIGITS_PER_WORD = 8;
-const DIGITS = WORDS * DIGITS_PER_WORD;
+/** Four of digits, two of what stands behind them. */
+export const WORDS = 6;
 const FEWEST_SLOTS = 64;
 /** In the second word of a slot whose first is 0. */
 const FREE = 0;
 const DELETED = 1;
-/** Drawn by each process, so that nobody can send ids that all fall on one slot. */
-const [FACTOR_A = 1, FACTOR_B = 1, FACTOR_C = 1, FACTOR_D = 1] = randomFillSync(new Uint32Array(WORDS)).map(
-  (factor) => factor | 1,
-);
+/** Drawn by each process: nobody can send ids that all fall on one slot, or texts that are taken for each other. */
+const [KEY_A = 0, KEY_B = 0, ...RANDOM] = randomFillSync(new Uint32Array(6));
+const [FACTOR_A = 1, FACTOR_B = 1, FACTOR_C = 1, FACTOR_D = 1] = RANDOM.map((factor) => factor | 1);
 
 /**
- * Reads the bits of an id into four words. False for ids that a table does not hold: those that are not 32 hexadecimal
- * digits in small letters, and those that begin with eight zeros.
+ * Reads the bits of an id: of 32 hexadecimal digits in small letters as they are, of a text behind them a hash of 64 bits.
+ * False for ids that a table does not hold: those that begin otherwise, or with eight zeros.
  */
 export function readBits(id: string, into: Uint32Array): boolean {
-  if (id.length !== DIGITS) return false;
-  for (let word = 0; word < WORDS; word++) {
+  if (id.length < DIGITS) return false;
+  for (let word = 0; word * DIGITS_PER_WORD < DIGITS; word++) {
     let bits = 0;
     for (let at = word * DIGITS_PER_WORD; at < (word + 1) * DIGITS_PER_WORD; at++) {
       const code = id.charCodeAt(at);
@@ -28,7 +28,21 @@ export function readBits(id: string, into: Uint32Array): boolean {
     }
     into[word] = bits;
   }
+  readTail(id, into);
   return into[0] !== 0;
+}
+
+function readTail(id: string, into: Uint32Array): void {
+  let [a, b] = id.length === DIGITS ? [0, 0] : [KEY_A, KEY_B];
+  for (let at = DIGITS; at < id.length; at++) {
+    const code = id.charCodeAt(at);
+    a = Math.imul(a ^ code, FACTOR_A);
+    a ^= a >>> 15;
+    b = Math.imul(b ^ code, FACTOR_B);
+    b ^= b >>> 13;
+  }
+  into[4] = a;
+  into[5] = b;
 }
 
 /**
@@ -36,59 +50,71 @@ export function readBits(id: string, into: Uint32Array): boolean {
  * copied by the garbage collector before it is left alone. Open addressing, at most half full.
  */
 export class IdTable {
-  /** Four words for each slot. */
-  #slots = new Uint32Array(WORDS * FEWEST_SLOTS);
-  /** Takes from a product the highest bits, as many as a slot's number has. */
+  /** Six words for each slot. */
+  #words = new Uint32Array(WORDS * FEWEST_SLOTS);
+  #slots = FEWEST_SLOTS;
+  /** Leaves as many of 32 bits as a slot's number has. */
   #shift = 32 - Math.log2(FEWEST_SLOTS);
   /** How many slots are not free. */
   #taken = 0;
 
   has(bits: Uint32Array): boolean {
-    return this.#slots[this.#find(bits)] !== 0;
+    return this.#words[this.#find(bits)] !== 0;
   }
 
   /** Whether it was new. */
   add(bits: Uint32Array): boolean {
     const at = this.#find(bits);
-    if (this.#slots[at] !== 0) return false;
-    for (let word = 0; word < WORDS; word++) this.#slots[at + word] = bits[word] ?? 0;
+    if (this.#words[at] !== 0) return false;
+    for (let word = 0; word < WORDS; word++) this.#words[at + word] = bits[word] ?? 0;
     this.#taken++;
-    if (2 * WORDS * this.#taken > this.#slots.length) this.#grow();
+    if (2 * this.#taken > this.#slots) this.#grow();
     return true;
   }
 
   delete(bits: Uint32Array): void {
     const at = this.#find(bits);
-    if (this.#slots[at] === 0) return;
-    this.#slots[at] = 0;
-    this.#slots[at + 1] = DELETED;
+    if (this.#words[at] === 0) return;
+    this.#words[at] = 0;
+    this.#words[at + 1] = DELETED;
   }
 
   clear(): void {
-    this.#slots.fill(0);
+    this.#words.fill(0);
     this.#taken = 0;
   }
 
   /** Where it is, or else the free slot where it belongs. */
   #find(bits: Uint32Array): number {
-    const slots = this.#slots;
-    const [a, b, c, d] = [bits[0] ?? 0, bits[1] ?? 0, bits[2] ?? 0, bits[3] ?? 0];
-    const product = Math.imul(a, FACTOR_A) + Math.imul(b, FACTOR_B) + Math.imul(c, FACTOR_C) + Math.imul(d, FACTOR_D);
-    let at = WORDS * (product >>> this.#shift);
+    const words = this.#words;
+    const [a, b, c, d, e, f] = [bits[0], bits[1], bits[2], bits[3], bits[4], bits[5]];
+    let slot = this.#first(bits);
     for (;;) {
-      const first = slots[at];
+      const at = WORDS * slot;
+      const first = words[at];
       if (first === 0) {
-        if (slots[at + 1] === FREE) return at;
-      } else if (first === a && slots[at + 1] === b && slots[at + 2] === c && slots[at + 3] === d) return at;
-      at = (at + WORDS) & (slots.length - 1);
+        if (words[at + 1] === FREE) return at;
+      } else if (first === a && words[at + 1] === b && words[at + 2] === c && words[at + 3] === d) {
+        if (words[at + 4] === e && words[at + 5] === f) return at;
+      }
+      slot = (slot + 1) & (this.#slots - 1);
     }
   }
 
+  /** The slot to begin with. Those of 32 bits that all others have a part in are the highest. */
+  #first(bits: Uint32Array): number {
+    const tail = bits[4] ?? 0;
+    const one = Math.imul((bits[0] ?? 0) ^ tail, FACTOR_A) + Math.imul(bits[1] ?? 0, FACTOR_B);
+    const other = Math.imul(bits[2] ?? 0, FACTOR_C) + Math.imul(bits[3] ?? 0, FACTOR_D);
+    return (one + other) >>> this.#shift;
+  }
+
   #grow(): void {
-    const old = this.#slots;
-    this.#slots = new Uint32Array(2 * old.length);
+    const old = this.#words;
+    this.#slots *= 2;
     this.#shift--;
     this.#taken = 0;
+    this.#words = new Uint32Array(WORDS * this.#slots);
     for (let at = 0; at < old.length; at += WORDS) if (old[at] !== 0) this.add(old.subarray(at, at + WORDS));
   }
 }

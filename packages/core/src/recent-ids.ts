@@ -1,7 +1,7 @@
-import { IdTable, readBits } from './id-table.ts';
+import { IdTable, readBits, WORDS } from './id-table.ts';
 
 /** The bits of the id in question. */
-const BITS = new Uint32Array(4);
+const BITS = new Uint32Array(WORDS);
 
 /**
  * The ids seen last: between `capacity` and twice as many. Two generations take turns, so that forgetting costs nothing per

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { newId } from '../src/id.ts';
-import { IdTable, readBits } from '../src/id-table.ts';
+import { IdTable, readBits, WORDS } from '../src/id-table.ts';
 
 const bitsOf = (id: string): Uint32Array => {
-  const bits = new Uint32Array(4);
+  const bits = new Uint32Array(WORDS);
   expect(readBits(id, bits), id).to.equal(true);
   return bits;
 };
@@ -16,7 +16,8 @@ describe('a table of ids', () => {
     const id = fc
       .tuple(fc.constantFrom('00000001', 'ffffffff', 'deadbeef'), word, word, word)
       .map((words) => words.join(''));
-    const step = fc.record({ id, isAdded: fc.boolean() });
+    const named = fc.tuple(id, fc.constantFrom('', ' a', ' b', ' compute.host1')).map((parts) => parts.join(''));
+    const step = fc.record({ id: named, isAdded: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 500 }), (steps) => {
         const [table, set] = [new IdTable(), new Set<string>()];
@@ -50,20 +51,29 @@ describe('a table of ids', () => {
   it('reads ids of 32 digits as the number that they are', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
-        const bits = new Uint32Array(4);
+        const bits = new Uint32Array(WORDS);
         const isHeld = readBits(Buffer.from(bytes).toString('hex'), bits);
         expect(isHeld).to.equal(bytes.slice(0, 4).some((byte) => byte !== 0));
         const read = Buffer.alloc(16);
-        for (const [index, word] of bits.entries()) read.writeUInt32BE(word, 4 * index);
+        for (let word = 0; word < 4; word++) read.writeUInt32BE(bits[word] ?? 0, 4 * word);
+        if (isHeld) expect([...bits.slice(4)]).to.deep.equal([0, 0]);
         if (isHeld) expect(read.equals(Buffer.from(bytes))).to.equal(true);
       }),
     );
   });
 
+  it('tells ids apart by what stands behind their digits', () => {
+    const digits = 'c0ffee00c0ffee00c0ffee00c0ffee00';
+    const tails = Array.from({ length: 50_000 }, (_, n) => ` compute.host${n}`);
+    const table = new IdTable();
+    expect(table.add(bitsOf(digits))).to.equal(true);
+    for (const tail of tails) if (!table.add(bitsOf(digits + tail))) throw new Error(`taken for another: ${tail}`);
+  });
+
   it('reads no id that is written otherwise: two that differ must not become one', () => {
     const digits = 'c0ffee00c0ffee00c0ffee00c0ffee00';
-    const bits = new Uint32Array(4);
-    for (const odd of ['', digits.slice(1), `${digits}0`, digits.toUpperCase(), '0'.repeat(32)])
+    const bits = new Uint32Array(WORDS);
+    for (const odd of ['', digits.slice(1), ` ${digits}`, digits.toUpperCase(), '0'.repeat(32)])
       expect(readBits(odd, bits), odd).to.equal(false);
     for (let code = 0; code < 256; code++) {
       const char = String.fromCharCode(code);
