@@ -44,7 +44,8 @@ const grown =
   (row: Row): boolean =>
     row['what'] === what && (number(row['count']) ?? 0) >= least;
 
-const beside = (rival: string) => (row: Row) => row['inFlight'] === 100 && String(row['rival']).startsWith(rival);
+const beside = (rival: string) => (row: Row) =>
+  row['inFlight'] === 100 && row['set'] === '-' && String(row['rival']).startsWith(rival);
 
 const RABBIT = { transport: 'rabbit' } as const;
 const RPC = { ...RABBIT, scenario: 'rpc' } as const;

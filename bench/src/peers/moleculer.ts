@@ -11,7 +11,7 @@ interface ServiceBroker {
   call(action: string, params: object): Promise<unknown>;
 }
 
-obey(async ({ role, url, topic }) => {
+obey(async ({ role, url, topic, untuned }) => {
   const { ServiceBroker } = await rival<{ readonly ServiceBroker: new (options: object) => ServiceBroker }>(
     'moleculer',
   );
@@ -20,7 +20,10 @@ obey(async ({ role, url, topic }) => {
     nodeID: role,
     transporter: {
       type: 'AMQP',
-      options: { url: url.replace(/^rabbit:/i, 'amqp:'), socketOptions: { noDelay: true } },
+      options: {
+        url: url.replace(/^rabbit:/i, 'amqp:'),
+        ...(untuned === 'defaults' ? {} : { socketOptions: { noDelay: true } }),
+      },
     },
     requestTimeout: TIMEOUT_MS,
     logger: false,

@@ -32,7 +32,7 @@ interface Common {
   readonly Module: (options: object) => Decorate;
 }
 
-obey(async ({ role, url, topic }) => {
+obey(async ({ role, url, topic, untuned }) => {
   await rival('reflect-metadata');
   const { ClientProxyFactory, MessagePattern, Payload, Transport } =
     await rival<Microservices>('@nestjs/microservices');
@@ -42,7 +42,7 @@ obey(async ({ role, url, topic }) => {
       urls: [url.replace(/^rabbit:/i, 'amqp:')],
       queue: topic,
       queueOptions: { durable: true },
-      socketOptions: { noDelay: true },
+      ...(untuned === 'defaults' ? {} : { socketOptions: { noDelay: true } }),
     },
   };
   if (role === 'server') {

@@ -16,9 +16,10 @@ interface Connection extends Closing {
   createRPCClient(options: object): Closing & { send(queue: string, body: unknown): Promise<unknown> };
 }
 
-obey(async ({ role, url, topic }) => {
+obey(async ({ role, url, topic, untuned }) => {
   const { Connection } = await rival<{ readonly Connection: new (options: object) => Connection }>('rabbitmq-client');
-  const connection = new Connection({ url: url.replace(/^rabbit:/i, 'amqp:'), noDelay: true });
+  const tuning = untuned === 'defaults' ? {} : { noDelay: true };
+  const connection = new Connection({ url: url.replace(/^rabbit:/i, 'amqp:'), ...tuning });
   connection.on('error', (error) => console.error(error));
   if (role === 'server') {
     const options = { queue: topic, queueOptions: { durable: true }, qos: { prefetchCount: PREFETCH } };
