@@ -82,6 +82,7 @@ export {
 } from './supervisor.ts';
 export { Sweeper } from './sweeper.ts';
 export { addressOf, checkTarget, type Target } from './target.ts';
+export { isThenable } from './thenable.ts';
 export { type TlsSettings, tlsOptions } from './tls.ts';
 export { type Child, type OpenDriver, Transport, type TransportOptions } from './transport.ts';
 export { type Host, hostText, parseTransportUrl, shuffled, type TransportUrl } from './url.ts';

@@ -205,7 +205,8 @@ export class MessageTypes {
   }
 
   resolve({ message_type, message_type_version }: Envelope): Resolution {
-    const known = this.#types.get(message_type);
+    // A look-up takes the hash of the text, which every message brings along anew.
+    const known = this.#types.size === 0 ? undefined : this.#types.get(message_type);
     const newest = known?.[0];
     if (known === undefined || newest === undefined) return { kind: 'unknown' };
     const wanted = major(message_type_version);

@@ -1,4 +1,4 @@
-import { type Activity, idsOf, type JobEnd, observed, processing, type Transport } from '@posthorn/core';
+import { type Activity, idsOf, isThenable, type JobEnd, observed, processing, type Transport } from '@posthorn/core';
 import type { ReceivedMessage } from './received-message.ts';
 
 export type MessageBatch = readonly [first: ReceivedMessage, ...others: ReceivedMessage[]];
@@ -10,8 +10,10 @@ export async function endOf(
   handle: () => unknown,
 ): Promise<JobEnd> {
   try {
-    if (processing.hasSubscribers) await observed(processing, activityOf(transport, received), async () => handle());
-    else await handle();
+    const handling = processing.hasSubscribers
+      ? observed(processing, activityOf(transport, received), async () => handle())
+      : handle();
+    if (isThenable(handling)) await handling;
     return 'accept';
   } catch (error) {
     const { type, messageId, headers, attempts } = firstOf(received);

@@ -260,28 +260,37 @@ export class Subscriber implements AsyncDisposable {
     );
   }
 
-  async #dispatch(message: ReceivedMessage): Promise<JobEnd> {
-    const { onVersion, onUnknown } = this.#options;
+  /** Not async itself: each layer of promises is felt in every message. */
+  #dispatch(message: ReceivedMessage): Promise<JobEnd> {
     const found = this.#types.resolve(message.envelope);
-    let understood = message;
-    if (found.kind === 'known') {
-      try {
-        understood = { ...message, payload: await found.type.decode(message.payload) };
-      } catch (error) {
-        return { outcome: 'reject', reason: error };
-      }
-    } else if (found.kind !== 'unknown') {
-      if (onVersion !== undefined) return await endOf(this.#transport, message, () => onVersion(message));
-      const text = `${message.type} ${message.version} came, where ${found.type.version} is known`;
-      return { outcome: 'reject', reason: new MessagingError('UNSUPPORTED_VERSION', text) };
+    if (found.kind === 'unknown') return this.#handled(undefined, message);
+    if (found.kind === 'known') return this.#understood(found.type, message);
+    const { onVersion } = this.#options;
+    if (onVersion !== undefined) return endOf(this.#transport, message, () => onVersion(message));
+    const text = `${message.type} ${message.version} came, where ${found.type.version} is known`;
+    return Promise.resolve({ outcome: 'reject', reason: new MessagingError('UNSUPPORTED_VERSION', text) });
+  }
+
+  async #understood(type: MessageType, message: ReceivedMessage): Promise<JobEnd> {
+    let payload: unknown;
+    try {
+      payload = await type.decode(message.payload);
+    } catch (error) {
+      return { outcome: 'reject', reason: error };
     }
-    if (this.#handlers.empty) return await this.#iterated(understood);
-    const run = this.#handlers.find(found.kind === 'known' ? found.type : undefined, message.key);
-    if (run !== undefined) return await run(understood);
-    if (onUnknown !== undefined) return await endOf(this.#transport, understood, () => onUnknown(understood));
-    const { type, exchange, key } = message;
-    this.#unhandled.warn({ type, exchange, key }, 'no handler takes it: done with');
-    return 'accept';
+    return await this.#handled(type, { ...message, payload });
+  }
+
+  /** @param type undefined for types that are not known */
+  #handled(type: MessageType | undefined, message: ReceivedMessage): Promise<JobEnd> {
+    if (this.#handlers.empty) return this.#iterated(message);
+    const run = this.#handlers.find(type, message.key);
+    if (run !== undefined) return run(message);
+    const { onUnknown } = this.#options;
+    if (onUnknown !== undefined) return endOf(this.#transport, message, () => onUnknown(message));
+    const { type: name, exchange, key } = message;
+    this.#unhandled.warn({ type: name, exchange, key }, 'no handler takes it: done with');
+    return Promise.resolve('accept');
   }
 
   #iterated(message: ReceivedMessage): Promise<JobEnd> {

@@ -4,6 +4,7 @@ import {
   type Cancellation,
   type Context,
   idsOf,
+  isThenable,
   type Job,
   messageOf,
   type Outcome,
@@ -159,8 +160,4 @@ function restoredArgs({ deserializeEntity }: Serializer, context: Context, args:
   if (deserializeEntity === undefined || args instanceof Uint8Array || typeof args !== 'object' || args === null)
     return args;
   return Object.fromEntries(Object.entries(args).map(([name, value]) => [name, deserializeEntity(context, value)]));
-}
-
-function isThenable(value: unknown): boolean {
-  return ((typeof value === 'object' && value !== null) || typeof value === 'function') && 'then' in value;
 }
