@@ -38,17 +38,18 @@ export async function sendUntilConfirmed(
   }
 }
 
-/** Sends so many, some at a time. `onConfirmed` is told how many are confirmed, at each. */
+/** Sends so many, some at a time, and further ones while `goesOn`. `onConfirmed` is told how many are confirmed, at each. */
 export async function sendAllUntilConfirmed(
   transport: Transport,
   to: Address,
   count: number,
   onConfirmed: (confirmed: number) => void = () => {},
+  goesOn: () => boolean = () => false,
 ): Promise<Confirmed[]> {
   const confirmed: Confirmed[] = [];
   let left = count;
   const work = async (): Promise<void> => {
-    while (left-- > 0) {
+    while (left-- > 0 || goesOn()) {
       confirmed.push(await sendUntilConfirmed(transport, to));
       onConfirmed(confirmed.length);
     }

@@ -20,7 +20,6 @@ describe('confirmed messages', function () {
       broker = await needOwnRabbit(this);
     });
 
-    // So many that some are left to send when the broker is back.
     const [messages, kills] = [10_000, 20];
     for (const [protocol, urlOf] of [
       ['rabbit://', rabbitUrl],

@@ -17,7 +17,7 @@ import { unicast } from './chapters/unicast.ts';
 import { unrouted } from './chapters/unrouted.ts';
 import { untilEmpty } from './chapters/until-empty.ts';
 import type { Harness } from './harness.ts';
-import { Suite } from './suite.ts';
+import { CASE_MS, Suite } from './suite.ts';
 
 const chapters: Readonly<Record<string, (suite: Suite) => void>> = {
   send,
@@ -54,7 +54,11 @@ export function describeDriver(name: string, harness: Harness): void {
   describe(name, () => {
     const suite = new Suite(harness);
     before(() => suite.select());
-    afterEach(() => suite.closeKit());
+    afterEach(async function () {
+      // It may have to end a block, as a case begins one.
+      this.timeout(CASE_MS);
+      await suite.closeKit();
+    });
     for (const [title, define] of Object.entries(chapters)) describe(title, () => define(suite));
   });
 }

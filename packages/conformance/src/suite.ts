@@ -15,7 +15,7 @@ export interface Needs {
 
 export type Define = (title: string, run: (kit: Kit) => Promise<void>) => void;
 
-const CASE_MS = 30_000;
+export const CASE_MS = 30_000;
 /** What a known gap is given to arrive, for what does come comes at once: a long list of gaps shall not take minutes. */
 const GAP_PATIENCE_MS = 500;
 
