@@ -31,6 +31,8 @@ export interface Setup {
   readonly many?: number;
   /** Publishers: the queue holds so many messages, the oldest go first. */
   readonly keep?: number;
+  /** Servers: requests taken and not yet settled, at most. Default: that of `RPCServer`. */
+  readonly prefetch?: number;
   /** Servers: the queue is there, and nobody answers. */
   readonly mute?: boolean;
   /** Sinks and workers: receive only while draining, from a queue that is there from the start. */

@@ -75,14 +75,14 @@ const roles: Readonly<Record<Role, (line: Line, setup: Setup) => Promise<Part>>>
     };
   },
 
-  async server(line, { topic, mute }) {
+  async server(line, { topic, mute, prefetch = PREFETCH }) {
     const { model, cork } = line;
     const methods: Methods = { [METHOD]: reboot };
     const channel = await model.createChannel();
     const ack = acker(line, channel);
     await channel.assertQueue(topic, { durable: true });
     if (mute) return { queues: [topic] };
-    await channel.prefetch(PREFETCH);
+    await channel.prefetch(prefetch);
     await channel.consume(topic, (request) => {
       if (request === null) return;
       cork();

@@ -40,8 +40,8 @@ const roles: Readonly<Record<Role, (transport: Transport, setup: Setup) => Promi
     return { operate: inRotation(clients.map((client) => () => client.call({}, METHOD, ARGS))) };
   },
 
-  async server(transport, { topic, mute }) {
-    const server = await rpcServer(transport, topic, reboot).start();
+  async server(transport, { topic, mute, prefetch }) {
+    const server = await rpcServer(transport, topic, reboot, prefetch).start();
     if (mute) await server.pause();
     return {};
   },
@@ -124,8 +124,14 @@ async function receiver(onDemand: boolean | undefined, make: (tally: Tally) => R
   };
 }
 
-function rpcServer(transport: Transport, topic: string, method: (args: Args) => unknown): RPCServer {
+function rpcServer(
+  transport: Transport,
+  topic: string,
+  method: (args: Args) => unknown,
+  prefetch: number = PREFETCH,
+): RPCServer {
   return new RPCServer(transport, {
+    prefetch,
     target: { topic, server: 'bench' },
     endpoints: [{ [METHOD]: (_context: object, args: Args) => method(args) }],
   });

@@ -3,6 +3,7 @@ import { Cluster } from '../cluster.ts';
 import { besides, compared, comparedColumns, maybe } from '../compared.ts';
 import { middle, rounded, type Slice } from '../figures.ts';
 import { numbers } from '../numbers.ts';
+import type { Setup } from '../peer.ts';
 import type { Kind } from '../peer-process.ts';
 import { placeOf } from '../place.ts';
 import { connectionsOf, residentOf } from '../processes.ts';
@@ -16,6 +17,8 @@ const WHAT = ['in-flight', 'clients', 'topics', 'pending', 'processes'] as const
 type What = (typeof WHAT)[number];
 
 const IN_FLIGHT = [100, 1_000, 10_000];
+/** What servers want where thousands are in flight. */
+const MANY_PREFETCHED = { prefetch: 512 } as const;
 const CLIENTS = [1, 1_000];
 const TOPICS = [1, 5_000];
 const PROCESSES = [1, 10, 50, 200];
@@ -46,7 +49,7 @@ export const scale: Scenario = {
     pending: String(PENDING),
   },
   columns: [
-    ...comparedColumns('Call', { key: 'what', title: 'what'.padEnd(9) }, { key: 'count', title: 'how many' }),
+    ...comparedColumns('Call', { key: 'what', title: 'what'.padEnd(10) }, { key: 'count', title: 'how many' }),
     { key: 'ofFirst', title: 'of first', digits: 2 },
     { key: 'ofPeak', title: 'of peak', digits: 2 },
     { key: 'processes', title: 'processes' },
@@ -57,6 +60,7 @@ export const scale: Scenario = {
     { key: 'twinHeapBytes', title: 'twin', digits: 0 },
   ],
   notes: [
+    `In flight: servers prefetch ${MANY_PREFETCHED.prefetch}; by default: 64.`,
     `Clients: calls, ${USUAL_IN_FLIGHT} in flight. Topics: messages, ${TOPIC_IN_FLIGHT} unconfirmed. Processes: each a client and a server of one topic; ${CLUSTER_IN_FLIGHT} calls in`,
     'flight in all; the twin’s after ours. Pending: what a call holds of the heap while it waits. Of first, of peak: the rate.',
   ],
@@ -95,7 +99,7 @@ class Growth {
     this.#library = twinKind(url);
     this.#what = what;
     const sides: Readonly<Record<What, number>> = {
-      'in-flight': inFlight.length * (this.#library ? 2 : 1),
+      'in-flight': 2 * inFlight.length * (this.#library ? 2 : 1),
       clients: this.#own('clients').length,
       topics: this.#own('topics').length,
       pending: 0,
@@ -126,8 +130,13 @@ class Growth {
   }
 
   async #inFlight(): Promise<void> {
+    await this.#atLevels('in flight', MANY_PREFETCHED);
+    await this.#atLevels('by default', {});
+  }
+
+  async #atLevels(what: string, of: Pick<Setup, 'prefetch'>): Promise<void> {
     const { url, inFlight: levels = IN_FLIGHT, slices } = this.#settings;
-    const parts: Parts = { sender: { role: 'caller' }, receiver: { role: 'server' } };
+    const parts: Parts = { sender: { role: 'caller' }, receiver: { role: 'server', ...of } };
     await using sides = await Sides.start(
       Side.start('posthorn', url, parts),
       this.#library && Side.start(this.#library, url, parts),
@@ -140,7 +149,7 @@ class Growth {
     }
     const rates = measured.map(([ours = []]) => middle(ours).rate);
     for (const [index, [ours = [], theirs]] of measured.entries())
-      this.#row('in flight', levels[index] ?? 0, rates, index, {
+      this.#row(what, levels[index] ?? 0, rates, index, {
         ...compared('Call', ours, theirs),
         ...besides('Call', ours, theirs),
         processes: 2,
