@@ -85,6 +85,7 @@ describe('the scenarios of the bench', function () {
     const of = (what: string): readonly Row[] => rows.filter((row) => row['what'] === what);
     expect(rows.map(({ what, count }) => `${what} ${count}`)).to.deep.equal([
       'in flight 10',
+      'by default 10',
       'clients 20',
       'topics 20',
       'pending 200',

@@ -74,8 +74,14 @@ export function packContext(context: Readonly<Record<string, unknown>>, inner: R
 }
 
 export function unpackContext(inner: Inner): Record<string, unknown> {
-  const keys = Object.keys(inner).filter((key) => key.startsWith(CONTEXT));
-  return keys.length === 0 ? {} : Object.fromEntries(keys.map((key) => [key.slice(CONTEXT.length), inner[key]]));
+  const context: Record<string, unknown> = {};
+  for (const key in inner) {
+    if (!key.startsWith(CONTEXT)) continue;
+    // Defined, not assigned: `__proto__` is a key like any other.
+    const value = { value: inner[key], writable: true, enumerable: true, configurable: true };
+    Object.defineProperty(context, key.slice(CONTEXT.length), value);
+  }
+  return context;
 }
 
 /** @throws {MalformedError} not JSON, or no object */
@@ -99,7 +105,7 @@ function parseText(text: string, what: string): unknown {
 
 /** kombu names its compression in a header; its "gzip" is a zlib stream (RFC 1950). */
 function inflated({ body, headers }: Message): string {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const compression = headers?.['compression'];
   if (compression === undefined) return bytes.toString();
   if (compression !== 'application/x-gzip') throw new MalformedError(`unknown compression ${compression}`);

@@ -26,7 +26,8 @@ function isPlain(value: unknown, depth: number): boolean {
   if (depth === DEEPEST) return false;
   if (value instanceof Map || value instanceof Set || value instanceof Uint8Array) return false;
   if ('toJSON' in value) return value instanceof Date;
-  for (const item of Array.isArray(value) ? value : Object.values(value)) if (!isPlain(item, depth + 1)) return false;
+  if (Array.isArray(value)) return value.every((item) => isPlain(item, depth + 1));
+  for (const key in value) if (!isPlain(value[key as keyof typeof value], depth + 1)) return false;
   return true;
 }
 
@@ -68,13 +69,26 @@ function writeMembers(value: object, path: string, above: object[]): string {
   return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${write(member, `${path}.${key}`, above)}`).join(',')}}`;
 }
 
-/** Where JSON.parse would fail, or lose digits without a word. Not the ids in texts, which are of digits, too. */
-const SPECIAL = /[-:,[\s]\d{16}|NaN|Infinity/;
-const LONG_NUMBER = /^\d{16}/;
-
 /** @throws {SyntaxError} */
 export function parse(text: string): unknown {
-  return SPECIAL.test(text) || LONG_NUMBER.test(text) ? new Parser(text).document() : JSON.parse(text);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // NaN and its like, or no JSON at all.
+    return new Parser(text).document();
+  }
+  return isExact(value, 0) ? value : new Parser(text).document();
+}
+
+/** Whether JSON.parse kept every digit of what it read, and read no deeper than we do. */
+function isExact(value: unknown, depth: number): boolean {
+  if (typeof value === 'number') return Number.isSafeInteger(value) || !Number.isInteger(value);
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth === DEEPEST) return false;
+  if (Array.isArray(value)) return value.every((item) => isExact(item, depth + 1));
+  for (const key in value) if (!isExact(value[key as keyof typeof value], depth + 1)) return false;
+  return true;
 }
 
 const SPACE = /[ \t\n\r]*/y;

@@ -38,7 +38,7 @@ interface Live {
   readonly link: Link;
   readonly channel: Channel;
   readonly intake: Intake;
-  /** An exclusive reply queue is lost with its reader, and so are those who wait: an acknowledgement would save nothing. */
+  /** Who waits for replies is lost with the channel that brings them: an acknowledgement would save nothing. */
   readonly noAck: boolean;
   readonly locate: Locate;
   readonly settlements: Settlements;
@@ -255,7 +255,7 @@ export class RabbitSubscription implements Subscription {
     const { prefetch = DEFAULT_PREFETCH } = this.#options;
     const made: { current?: Live } = {};
     const channel = await link.channel('plain', (error) => this.#channelClosed(made.current, error));
-    const noAck = this.#isReply && intake.queue.exclusive;
+    const noAck = this.#isReply;
     const live: Live = {
       link,
       channel,
