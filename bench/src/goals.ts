@@ -76,7 +76,13 @@ const GOALS: readonly Goal[] = [
   },
   { ...RPC, what: 'the twin: of the untuned library', figure: of('twinOfUntuned'), bound: { atLeast: 1.3 } },
   { ...RABBIT, ...RATIO, scenario: 'publish', what: 'publishing: of the twin' },
-  { ...RABBIT, ...RATIO, scenario: 'consume', what: 'consuming: of the twin' },
+  {
+    ...RABBIT,
+    ...RATIO,
+    scenario: 'consume',
+    what: 'consuming: of the twin, 256 prefetched',
+    where: (row) => row['prefetch'] === 256,
+  },
   { ...RABBIT, scenario: 'notify', what: 'notifications: of the twin', figure: of('ratio'), bound: { atLeast: 0.8 } },
   {
     ...RABBIT,

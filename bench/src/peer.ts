@@ -31,7 +31,7 @@ export interface Setup {
   readonly many?: number;
   /** Publishers: the queue holds so many messages, the oldest go first. */
   readonly keep?: number;
-  /** Servers: requests taken and not yet settled, at most. Default: that of `RPCServer`. */
+  /** Servers and workers: what is taken and not yet settled, at most. Default: as `RPCServer` has it. */
   readonly prefetch?: number;
   /** Servers: the queue is there, and nobody answers. */
   readonly mute?: boolean;

@@ -217,11 +217,11 @@ const roles: Readonly<Record<Role, (line: Line, setup: Setup) => Promise<Part>>>
     return { tally };
   },
 
-  async worker(line, { topic, onDemand }) {
+  async worker(line, { topic, onDemand, prefetch = PREFETCH }) {
     const tally = new Tally();
     const channel = await line.model.createChannel();
     await bound(channel, topic, topic, '#');
-    await channel.prefetch(PREFETCH);
+    await channel.prefetch(prefetch);
     const part = await receiver(channel, topic, afterwards(line, channel, tally), tally, onDemand);
     return { queues: [topic], ...part };
   },

@@ -94,8 +94,8 @@ const roles: Readonly<Record<Role, (transport: Transport, setup: Setup) => Promi
     return { tally };
   },
 
-  async worker(transport, { topic, onDemand }) {
-    return await receiver(onDemand, (tally) => subscriber(transport, topic, topic, tally));
+  async worker(transport, { topic, onDemand, prefetch }) {
+    return await receiver(onDemand, (tally) => subscriber(transport, topic, topic, tally, prefetch));
   },
 };
 
@@ -137,8 +137,14 @@ function rpcServer(
   });
 }
 
-function subscriber(transport: Transport, exchange: string, group: string | undefined, tally: Tally): Subscriber {
-  const options = { exchange, prefetch: PREFETCH, ...(group !== undefined && { group }) };
+function subscriber(
+  transport: Transport,
+  exchange: string,
+  group: string | undefined,
+  tally: Tally,
+  prefetch: number = PREFETCH,
+): Subscriber {
+  const options = { exchange, prefetch, ...(group !== undefined && { group }) };
   return new Subscriber(transport, options).bind('#', () => tally.add());
 }
 

@@ -9,6 +9,6 @@ export const serverOverhead = drained({
     `RPCServer with one method that does nothing; ${PREFETCH} prefetched, acknowledged when the method starts`,
     'twin: a plain amqplib consumer that parses and acknowledges the same casts likewise, tuned',
   ],
-  parts: { sender: { role: 'caster' }, receiver: { role: 'sink', onDemand: true } },
+  parts: () => ({ sender: { role: 'caster' }, receiver: { role: 'sink', onDemand: true } }),
   messages: 100_000,
 });

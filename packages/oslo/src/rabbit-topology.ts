@@ -13,6 +13,8 @@ export interface OsloTopologyOptions {
   readonly autoDelete: boolean;
   /** `rabbit_transient_queues_ttl`, in milliseconds. */
   readonly transientExpiresMs: number;
+  /** Also where nobody else can tell: replies are acknowledged. */
+  readonly strict: boolean;
 }
 
 interface Exchange {
@@ -51,6 +53,7 @@ export interface OsloTopology {
   readonly priority: number;
   readonly persistent: boolean;
   readonly keepsAlways: boolean;
+  readonly acknowledgesReplies: boolean;
 }
 
 /**
@@ -137,6 +140,7 @@ export function osloTopology(options: OsloTopologyOptions): OsloTopology {
     persistent: true,
     // Python's notifiers declare the queue of each topic and priority, whoever listens.
     keepsAlways: true,
+    acknowledgesReplies: options.strict,
     route,
     intake(from, { group }) {
       const [first, ...others] = from.map(intakeOf);

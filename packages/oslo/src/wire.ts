@@ -12,8 +12,9 @@ export interface OsloOptions extends Partial<OsloTopologyOptions> {
   /** The peers' `control_exchange`. Default `openstack`. */
   readonly exchange?: string;
   /**
-   * Send exactly what Python sends: no ids and headers that it has not, calls that are not mandatory, so that a topic that
-   * nobody serves is a `TIMEOUT` instead of `UNROUTABLE`, and over AMQP 1.0 casts whose outcome nobody hears. Default false.
+   * Send exactly what Python sends: no ids and headers that it has not, acknowledgements of replies, calls that are not
+   * mandatory, so that a topic that nobody serves is a `TIMEOUT` instead of `UNROUTABLE`, and over AMQP 1.0 casts whose
+   * outcome nobody hears. Default false.
    */
   readonly strict?: boolean;
   /** How notifications are sent; both formats are understood. Default `v2`. */
@@ -35,7 +36,7 @@ export function oslo(options: OsloOptions = {}): Wire {
     transientExpiresMs = 1_800_000,
   } = options;
   const { codec, correlate } = osloRPC(strict);
-  const rabbit = osloTopology({ durability, transientQuorum, autoDelete, transientExpiresMs });
+  const rabbit = osloTopology({ durability, transientQuorum, autoDelete, transientExpiresMs, strict });
   const common = { name: 'oslo', exchange, contents: [json] };
   return {
     ...common,

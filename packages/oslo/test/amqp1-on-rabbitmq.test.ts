@@ -21,6 +21,7 @@ const rabbit = osloTopology({
   transientQuorum: false,
   autoDelete: false,
   transientExpiresMs: 1_800_000,
+  strict: false,
 });
 const { route, shelf, intake, features } = amqp1OnRabbitMQ(rabbit)({ name: 'rabbitmq4', features: FEATURES });
 const target = { exchange: 'openstack', topic: 'a/b' };

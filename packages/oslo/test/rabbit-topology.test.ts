@@ -8,6 +8,7 @@ const topology = (options: Partial<OsloTopologyOptions> = {}) =>
     transientQuorum: false,
     autoDelete: false,
     transientExpiresMs: 1_800_000,
+    strict: false,
     ...options,
   });
 
@@ -16,6 +17,11 @@ const ONE: Address & Source = { kind: 'unicast', exchange: 'nova', topic: 'compu
 const ALL: Address & Source = { kind: 'multicast', exchange: 'nova', topic: 'compute' };
 
 describe("oslo.messaging's topology", () => {
+  it('acknowledges replies when it is to do all that Python does', () => {
+    expect(topology({ strict: true }).acknowledgesReplies).to.equal(true);
+    expect(topology().acknowledgesReplies).to.equal(false);
+  });
+
   it('routes by the names that Python has', () => {
     const { route } = topology();
     const nova = { name: 'nova', type: 'topic', durable: false, autoDelete: false };

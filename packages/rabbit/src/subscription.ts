@@ -255,7 +255,7 @@ export class RabbitSubscription implements Subscription {
     const { prefetch = DEFAULT_PREFETCH } = this.#options;
     const made: { current?: Live } = {};
     const channel = await link.channel('plain', (error) => this.#channelClosed(made.current, error));
-    const noAck = this.#isReply;
+    const noAck = this.#isReply && this.#topology.acknowledgesReplies !== true;
     const live: Live = {
       link,
       channel,

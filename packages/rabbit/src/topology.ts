@@ -61,4 +61,6 @@ export interface Topology {
   readonly keepsAlways?: boolean;
   /** Mark every message as persistent. */
   readonly persistent?: boolean;
+  /** Acknowledge replies, which saves nothing: who waits is lost with the channel that brings them. */
+  readonly acknowledgesReplies?: boolean;
 }
