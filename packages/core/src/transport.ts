@@ -123,9 +123,12 @@ export class Transport implements AsyncDisposable {
     return new Transport(this.#connection, wire);
   }
 
-  /** Whether both are views of one connection, or one and the same. */
+  /**
+   * Whether both are views of one connection, or one and the same. A transport of another copy of this package, whose
+   * activities the channels of the process tell as well, is neither.
+   */
   sharesConnection(other: Transport): boolean {
-    return this.#connection === other.#connection;
+    return #connection in other && this.#connection === other.#connection;
   }
 
   /** The driver's name. */

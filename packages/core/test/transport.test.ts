@@ -55,6 +55,14 @@ describe('a transport', () => {
     await driver?.close();
   });
 
+  it('shares its connection with its views alone, and with no transport of another copy of the package', async () => {
+    const transport = await open();
+    expect(transport.sharesConnection(transport.with({ wire: native() }))).to.equal(true);
+    expect(transport.sharesConnection(await open())).to.equal(false);
+    const foreign: Transport = Object.create(Transport.prototype);
+    expect(transport.sharesConnection(foreign)).to.equal(false);
+  });
+
   it('lets children send while they close, and nobody afterwards', async () => {
     const transport = await open();
     let sent: unknown = 'nothing';

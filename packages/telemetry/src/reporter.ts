@@ -133,7 +133,7 @@ class Reporter implements AsyncDisposable {
   /** What a subscriber throws ends the process: here and in `#end`. */
   #begin(direction: Direction, activity: Activity): void {
     // Views of one connection share the ids that were started on it.
-    if (!activity.transport.sharesConnection(this.#of)) return;
+    if (!this.#of.sharesConnection(activity.transport)) return;
     try {
       this.#running.set(activity, { row: this.#table.begin(direction, activity), began: performance.now() });
     } catch (error) {
