@@ -7,6 +7,7 @@ import { OsloClient, OsloError, OsloServer } from '../src/oslo-peers.ts';
 import { findPythonAmqp1 } from '../src/python-amqp1.ts';
 import { rejection } from '../src/rejection.ts';
 import { skip } from '../src/skip.ts';
+import { waitFor } from '../src/wait-for.ts';
 
 /** The first chooses routable addresses for a broker of this name. */
 const MODES = ['dynamic', 'legacy'] as const;
@@ -69,6 +70,8 @@ describe('Python peers over posthorn broker', () => {
 
       it('cast to one of the servers', async () => {
         await client.cast({ topic, method: 'note', args: { what: 'cast' } });
+        // Before the fence: it comes by another link, and their threads keep no order.
+        await waitFor('the note', () => notes(/cast/).length > 0);
         await client.fanout({ topic, method: 'note', args: { what: 'fence' } });
         for (const server of servers) await server.note(/fence/);
         expect(notes(/cast/)).to.have.lengthOf(1);
