@@ -18,6 +18,7 @@ import {
 const DETACH_MS = 5_000;
 const SESSION_SIZE = 2_048;
 const LOST_CHANNELS = 8;
+const NONE: ReadonlySet<number> = new Set();
 
 /** A link of AMQP that the peer agreed to. */
 export interface Attached<L extends Sender | Receiver> {
@@ -188,12 +189,12 @@ export class Link implements SupervisedLink {
 
   #session({ size = SESSION_SIZE, session: given, onWindow }: AttachOptions): Session {
     if (given !== undefined) return given;
-    if (this.#sessions.size >= this.#mostSessions) {
-      const [least] = [...this.#sessions].sort(([, one], [, other]) => one.size - other.size);
-      if (least !== undefined) return least[0];
-    }
     const capacity = Math.max(SESSION_SIZE, size);
-    const session = createSession(this.connection, capacity, this.#lostChannels);
+    const create = (avoided: ReadonlySet<number>): Session | undefined =>
+      createSession(this.connection, capacity, this.#mostSessions, avoided);
+    const session = create(this.#lostChannels) ?? this.#leastLoaded() ?? create(NONE);
+    if (session === undefined) throw new ConnectionError('all sessions that the peer allows are about to end');
+    if (this.#sessions.has(session)) return session;
     tuneSession(session, capacity, onWindow);
     sendAtOnce(session, capacity);
     const links = new Set<() => void>();
@@ -206,6 +207,12 @@ export class Link implements SupervisedLink {
     for (const event of ['session_error', 'session_close']) session.on(event, end);
     session.begin();
     return session;
+  }
+
+  /** The session with the fewest links. */
+  #leastLoaded(): Session | undefined {
+    const [least] = [...this.#sessions].sort(([, one], [, other]) => one.size - other.size);
+    return least?.[0];
   }
 
   #avoid(channel: number): void {

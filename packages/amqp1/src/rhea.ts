@@ -350,10 +350,19 @@ class Deliveries implements Ring {
 
 const TAKEN = {};
 
-/** A session of so many deliveries each way, on a channel that is none of those to be avoided. */
-export function createSession(connection: Connection, size: number, avoided: ReadonlySet<number>): Session {
+/**
+ * A session of so many deliveries each way, on a channel that is none of those to be avoided. Undefined where all others of
+ * as many as the peer allows are taken, by sessions that are about to end, too.
+ */
+export function createSession(
+  connection: Connection,
+  size: number,
+  mostChannels: number,
+  avoided: ReadonlySet<number>,
+): Session | undefined {
   const channels = connection.local_channel_map;
   const free = [...avoided].filter((channel) => channels[channel] === undefined);
+  if (Object.keys(channels).length + free.length >= mostChannels) return undefined;
   for (const channel of free) channels[channel] = TAKEN;
   const session = connection.create_session({ incoming: size, outgoing: size });
   for (const channel of free) delete channels[channel];

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { inspect } from 'node:util';
-import { type Driver, parseTransportUrl, silent } from '@posthorn/core';
+import { type Driver, parseTransportUrl, type Subscription, silent } from '@posthorn/core';
 import { expect } from 'chai';
-import rhea, { type EventContext } from 'rhea';
+import rhea, { type EventContext, type Session } from 'rhea';
 import { type Amqp1Options, amqp1 } from '../src/index.ts';
 import { outcomeOf, ScriptedPeer, statuses, until } from './scripted-peer.ts';
 
@@ -188,6 +188,37 @@ describe('connecting over AMQP 1.0', () => {
     for (const subscription of subscriptions) await subscription.close();
   });
 
+  it('begins no session above the limit of the peer in place of one that is still to end', async () => {
+    const channels: number[] = [];
+    await using peer = await ScriptedPeer.open({
+      options: { channel_max: 2 },
+      onSession: (session) => void channels.push(channelOf(session)),
+    });
+    const driver = await peer.driver();
+    const subscribe = (topic: string): Promise<Subscription> =>
+      driver.subscribe([{ kind: 'anycast', exchange: 'e', topic }], nothing);
+    const [first] = await Promise.all(['a', 'b', 'c'].map(subscribe));
+    // The detach was answered, the end of the session was not.
+    await first?.close();
+    await subscribe('d');
+    expect(channels.filter((channel) => channel > 2)).to.deep.equal([]);
+    expect(peer.senders).to.have.lengthOf(4);
+  });
+
+  it('begins no session above the limit of the peer in place of one that the peer ended', async () => {
+    const channels: number[] = [];
+    await using peer = await ScriptedPeer.open({
+      options: { channel_max: 2 },
+      onSession: (session) => void channels.push(channelOf(session)),
+    });
+    const driver = await peer.driver();
+    for (const topic of ['a', 'b', 'c']) await driver.subscribe([{ kind: 'anycast', exchange: 'e', topic }], nothing);
+    peer.senders.at(-1)?.session.close({ condition: 'amqp:internal-error' } as never);
+    await until('the link to come back', () => peer.senders.length === 4);
+    expect(channels).to.deep.equal([0, 1, 2]);
+    expect(peer.connections).to.have.lengthOf(1);
+  });
+
   it('speaks over a WebSocket', async () => {
     await using peer = await ScriptedPeer.open();
     const asked: unknown[] = [];
@@ -204,6 +235,11 @@ describe('connecting over AMQP 1.0', () => {
     expect((await failure('amqp1://localhost?profile=rabbit'))[0]).to.equal('CONFIG');
   });
 });
+
+/** The number under which the driver began it. */
+function channelOf(session: Session): number {
+  return (session as unknown as { readonly remote: { readonly channel: number } }).remote.channel;
+}
 
 /** A stand-in for a WebSocket whose other end is a TCP port. */
 function tunnelTo(port: number, asked: unknown[]): new (url: string, protocols: string[]) => object {
