@@ -171,8 +171,8 @@ export class Server {
     if (this.#closing !== undefined) return void delivery.settle('release');
     const job = this.#open(delivery, redelivery);
     if (job === undefined) return;
-    const started = this.#startedIds(delivery);
     if (delivery.redelivered && this.#takeOver(job, delivery, redelivery)) return;
+    const started = this.#startedIds(delivery);
     const held = { job, redelivery, started, delivery, cancellation: new Cancellation(), ended: false, slot: 0 };
     this.#waiting.add(held);
     this.#submit(held);
@@ -192,11 +192,13 @@ export class Server {
     return true;
   }
 
-  /** What goes to one consumer of many is known to the whole connection; what each gets a copy of, to each alone. */
+  /**
+   * What goes to one consumer of many, and is not delivered again once it has started, is known to the whole connection; what
+   * each gets a copy of, and work whose end counts, to each server alone.
+   */
   #startedIds({ to }: Delivery): RecentIds {
-    return to.kind === 'anycast' || to.kind === 'unicast' || to.kind === 'mailbox'
-      ? this.#transport.startedIds
-      : this.#started;
+    const isShared = to.kind === 'anycast' || to.kind === 'unicast' || to.kind === 'mailbox';
+    return isShared && this.#options.settle === 'first' ? this.#transport.startedIds : this.#started;
   }
 
   /** Not async itself: each layer of promises is felt in every message. */
@@ -250,22 +252,24 @@ export class Server {
     const { job, started, delivery, cancellation } = held;
     const obsolete = job.obsolete?.();
     if (obsolete !== undefined) return this.#skip(delivery, job, obsolete);
-    const first = this.#options.settle === 'first';
-    // An id that is settled first counts as started before its settlement is known.
-    const isNew = job.id === undefined || (first ? started.add(job.id) : !started.has(job.id));
-    if (!isNew) return this.#skip(delivery, job, 'delivered before');
+    if (job.id !== undefined && !started.add(job.id)) {
+      if (!this.#takeOver(job, delivery, held.redelivery)) this.#skip(delivery, job, 'delivered before');
+      return;
+    }
     this.#running.add(held);
     try {
-      if (first && !(await delivery.settle('accept'))) {
+      if (this.#options.settle === 'first') {
+        if (await delivery.settle('accept')) await job.run(cancellation);
         // The broker delivers it again, which is no duplicate: nobody went on to run it.
-        if (job.id !== undefined) started.delete(job.id);
-        return;
+        else if (job.id !== undefined) started.delete(job.id);
+      } else {
+        const end = await job.run(cancellation);
+        held.ended = true;
+        await this.#settleAfter(held, end);
       }
-      const end = await job.run(cancellation);
-      held.ended = true;
-      if (!first) await this.#settleAfter(held, end);
     } catch (error) {
       this.#transport.logger.error({ err: error, ...aboutOf(held) }, 'a job failed outside its handler');
+      if (job.id !== undefined && this.#options.settle === 'after') started.delete(job.id);
       void held.delivery.settle('reject');
     } finally {
       this.#running.delete(held);
@@ -274,11 +278,11 @@ export class Server {
   }
 
   async #settleAfter({ job, started, delivery, redelivery }: Held, end: JobEnd): Promise<void> {
-    if (typeof end === 'string' || redelivery === undefined) {
-      const outcome = typeof end === 'string' ? end : end.outcome;
-      if (outcome === 'accept' && job.id !== undefined) started.add(job.id);
-      void delivery.settle(outcome);
-    } else if (end.outcome === 'release') await redelivery.retry(delivery, end.reason);
+    // What failed may come again.
+    if (end !== 'accept' && job.id !== undefined) started.delete(job.id);
+    if (typeof end === 'string' || redelivery === undefined)
+      void delivery.settle(typeof end === 'string' ? end : end.outcome);
+    else if (end.outcome === 'release') await redelivery.retry(delivery, end.reason);
     else await redelivery.bury(delivery, end.reason);
   }
 

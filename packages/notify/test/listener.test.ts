@@ -64,6 +64,28 @@ describe('a notification listener', () => {
     expect([(await heard.next()).eventType, (await heard.next()).eventType]).to.deep.equal(['twice', 'fence']);
   });
 
+  it('R-18: what is delivered again while it is handled is handled once, and by another where its handler dies', async () => {
+    const name = newId();
+    const [faults, cuts] = [new MemoryFaults(), new MemoryFaults()];
+    await using transport = await open(name, faults);
+    await using dying = await open(name, cuts);
+    const [first, second] = [box(), box()];
+    const hang = (notification: Notification): Promise<never> => {
+      first.info(notification);
+      return new Promise(() => undefined);
+    };
+    await new NotificationListener(dying, { targets, endpoints: [{ info: hang }] }).start();
+    const notifier = new Notifier(transport, { publisherId: 'p', topics: ['t'] });
+    faults.nextSends('duplicate');
+    for (const event of ['twice', 'fence']) await notifier.info({}, event, {});
+    expect([(await first.next()).eventType, (await first.next()).eventType]).to.deep.equal(['twice', 'fence']);
+    await new NotificationListener(transport, { targets, endpoints: [{ info: second.info }] }).start();
+    cuts.disconnect();
+    const came = [(await second.next()).eventType, (await second.next()).eventType];
+    expect(came.sort()).to.deep.equal(['fence', 'twice']);
+    void dying.close({ timeoutMs: 1 });
+  });
+
   it('hands over what the serializer makes, null included', async () => {
     await using transport = await open();
     const serializer: Serializer = {
