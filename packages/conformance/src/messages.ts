@@ -1,4 +1,4 @@
-import { type Address, type Message, newId, type Source } from '@posthorn/core';
+import { type Address, bufferOf, type Message, newId, type Source } from '@posthorn/core';
 
 type Of<Kind extends Address['kind']> = Extract<Address, { kind: Kind }>;
 
@@ -40,7 +40,7 @@ export function text(body: string, properties: Partial<Message> = {}): Message {
 }
 
 export function textOf({ body }: Message): string {
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
+  return bufferOf(body).toString();
 }
 
 /** `m0`, `m1`, … */

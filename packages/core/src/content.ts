@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { bufferOf } from './bytes.ts';
 import { MalformedError, messageOf } from './errors.ts';
 
 /** Values to bytes and back, under a MIME type. */
@@ -24,8 +25,7 @@ export const json: ContentCodec = {
     return Buffer.from(stringify(value));
   },
   decode(body) {
-    const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    return JSON.parse(bytes.toString());
+    return JSON.parse(bufferOf(body).toString());
   },
 };
 

@@ -3,6 +3,7 @@ export { type Address, type AddressKind, describe, type Source } from './address
 export { type BackOffSettings, backOffMs } from './back-off.ts';
 export { Bag } from './bag.ts';
 export { Batcher, type BatchOptions } from './batcher.ts';
+export { bufferOf } from './bytes.ts';
 export { Cancellation } from './cancellation.ts';
 export { durationMs, fromQuery, parseConfig } from './config.ts';
 export { BINARY, type ContentCodec, json } from './content.ts';

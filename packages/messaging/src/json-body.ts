@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { MalformedError, messageOf } from '@posthorn/core';
+import { bufferOf, MalformedError, messageOf } from '@posthorn/core';
 
 /**
  * The JSON value of a body. Bytes that are no UTF-8 are refused, rather than replaced.
@@ -26,7 +26,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 export function textOf(body: Uint8Array): string {
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
+  return bufferOf(body).toString();
 }
 
 /** The type of a MIME content type, without parameters and in lower case. */

@@ -1,4 +1,4 @@
-import type { Message } from '@posthorn/core';
+import { bufferOf, type Message } from '@posthorn/core';
 import type { NotifyCodec } from '@posthorn/notify';
 import { asObject, envelopeOf, openEnvelope, readObject } from './envelope.ts';
 import { stringify } from './json.ts';
@@ -43,5 +43,5 @@ export function placeOf(group: string): { readonly exchange: string; readonly ke
 }
 
 function textOf({ body }: Message): string {
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
+  return bufferOf(body).toString();
 }

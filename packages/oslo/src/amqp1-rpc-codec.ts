@@ -1,4 +1,4 @@
-import { MalformedError, type Message, newId } from '@posthorn/core';
+import { bufferOf, MalformedError, type Message, newId } from '@posthorn/core';
 import type { Incoming, Reply, Request, RPCCodec } from '@posthorn/rpc';
 import { asObject, type Inner, openEnvelope, readObject } from './envelope.ts';
 import { decodeFailure, encodeFailure } from './failure.ts';
@@ -89,5 +89,5 @@ function text(value: Inner): Uint8Array {
 }
 
 function read({ body }: Message): Inner {
-  return readObject(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString(), 'the body');
+  return readObject(bufferOf(body).toString(), 'the body');
 }

@@ -1,5 +1,5 @@
 import { inflateSync } from 'node:zlib';
-import { compatible, MalformedError, type Message, messageOf } from '@posthorn/core';
+import { bufferOf, compatible, MalformedError, type Message, messageOf } from '@posthorn/core';
 import { parse, stringify } from './json.ts';
 
 /** The inner message of every kind: one flat object. */
@@ -105,7 +105,7 @@ function parseText(text: string, what: string): unknown {
 
 /** kombu names its compression in a header; its "gzip" is a zlib stream (RFC 1950). */
 function inflated({ body, headers }: Message): string {
-  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const bytes = bufferOf(body);
   const compression = headers?.['compression'];
   if (compression === undefined) return bytes.toString();
   if (compression !== 'application/x-gzip') throw new MalformedError(`unknown compression ${compression}`);

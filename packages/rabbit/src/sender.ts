@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Address,
+  bufferOf,
   ClosedError,
   ConnectionError,
   DeliveryError,
@@ -238,7 +239,7 @@ export class Sender {
     // A message that must be kept is only known to have arrived once the broker says so. What a quorum queue refuses (see
     // `#renew`) would else be lost without a word.
     const confirm = options.confirm || unrouted === 'keep' || delayMs !== undefined || this.#isForQuorum(to);
-    const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    const bytes = bufferOf(body);
     if (!confirm && this.#line.size === 0 && this.#canWrite(route))
       return this.#writePlainly(route, properties, bytes, options);
     return new Promise((resolve, reject) => {

@@ -1,5 +1,6 @@
 import {
   Bag,
+  bufferOf,
   describe,
   type MemoryBroker,
   type MemoryConsumer,
@@ -199,7 +200,7 @@ export class Outlet {
       firstAcquirer: !redelivered,
       deliveryCount,
     });
-    const stored = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    const stored = bufferOf(body);
     return Buffer.concat([header, this.#tells ? annotate(stored, { [SENT_TO]: formatAddress(to) }) : stored]);
   }
 
@@ -241,7 +242,7 @@ function giveBack(delivery: MemoryDelivery, sent: Delivery): void {
   );
   const { message } = delivery;
   const { body } = message;
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const bytes = bufferOf(body);
   delivery.giveBack({
     failed: Boolean(delivery_failed),
     elsewhere: Boolean(undeliverable_here),
