@@ -4,6 +4,12 @@ const DIGITS = 32;
 const DIGITS_PER_WORD = 8;
 /** Four of digits, two of what stands behind them. */
 export const WORDS = 6;
+const NO_DIGIT = 16;
+/** Of the hexadecimal digits in small letters, by their codes. */
+const VALUES = Uint8Array.from({ length: 0x80 }, (_, code) => {
+  const value = '0123456789abcdef'.indexOf(String.fromCharCode(code));
+  return value < 0 ? NO_DIGIT : value;
+});
 const FEWEST_SLOTS = 64;
 /** In the second word of a slot whose first is 0. */
 const FREE = 0;
@@ -18,16 +24,17 @@ const [FACTOR_A = 1, FACTOR_B = 1, FACTOR_C = 1, FACTOR_D = 1] = RANDOM.map((fac
  */
 export function readBits(id: string, into: Uint32Array): boolean {
   if (id.length < DIGITS) return false;
+  let all = 0;
   for (let word = 0; word * DIGITS_PER_WORD < DIGITS; word++) {
     let bits = 0;
     for (let at = word * DIGITS_PER_WORD; at < (word + 1) * DIGITS_PER_WORD; at++) {
-      const code = id.charCodeAt(at);
-      const digit = code < 0x3a ? code - 0x30 : code - 0x57;
-      if (digit < 0 || digit > 15 || (digit < 10 && code > 0x39)) return false;
+      const digit = VALUES[id.charCodeAt(at)] ?? NO_DIGIT;
+      all |= digit;
       bits = (bits << 4) | digit;
     }
     into[word] = bits;
   }
+  if (all >= NO_DIGIT) return false;
   readTail(id, into);
   return into[0] !== 0;
 }

@@ -265,7 +265,8 @@ export class Server {
       } else {
         const end = await job.run(cancellation);
         held.ended = true;
-        await this.#settleAfter(held, end);
+        if (end === 'accept') void held.delivery.settle(end);
+        else await this.#failed(held, end);
       }
     } catch (error) {
       this.#transport.logger.error({ err: error, ...aboutOf(held) }, 'a job failed outside its handler');
@@ -277,9 +278,9 @@ export class Server {
     }
   }
 
-  async #settleAfter({ job, started, delivery, redelivery }: Held, end: JobEnd): Promise<void> {
-    // What failed may come again.
-    if (end !== 'accept' && job.id !== undefined) started.delete(job.id);
+  /** What failed may come again. */
+  async #failed({ job, started, delivery, redelivery }: Held, end: Exclude<JobEnd, 'accept'>): Promise<void> {
+    if (job.id !== undefined) started.delete(job.id);
     if (typeof end === 'string' || redelivery === undefined)
       void delivery.settle(typeof end === 'string' ? end : end.outcome);
     else if (end.outcome === 'release') await redelivery.retry(delivery, end.reason);
