@@ -1,7 +1,10 @@
 import { randomFillSync } from 'node:crypto';
 
 const DIGITS = 32;
-const DIGITS_PER_WORD = 8;
+const GROUP = 4;
+const DASH = 0x2d;
+const FIRST_DASH = 8;
+const UUID_LENGTH = 36;
 /** Four of digits, two of what stands behind them. */
 export const WORDS = 6;
 const NO_DIGIT = 16;
@@ -19,29 +22,36 @@ const [KEY_A = 0, KEY_B = 0, ...RANDOM] = randomFillSync(new Uint32Array(6));
 const [FACTOR_A = 1, FACTOR_B = 1, FACTOR_C = 1, FACTOR_D = 1] = RANDOM.map((factor) => factor | 1);
 
 /**
- * Reads the bits of an id: of 32 hexadecimal digits in small letters as they are, of a text behind them a hash of 64 bits.
- * False for ids that a table does not hold: those that begin otherwise, or with eight zeros.
+ * Reads the bits of an id: of 32 hexadecimal digits in small letters as they are, of a text behind them a hash of 64 bits. The
+ * digits of a UUID are those with dashes (RFC 9562, section 4). False for ids that a table does not hold: those that begin
+ * otherwise, or with eight zeros.
  */
 export function readBits(id: string, into: Uint32Array): boolean {
-  if (id.length < DIGITS) return false;
+  const isDashed = id.charCodeAt(FIRST_DASH) === DASH;
+  if (id.length < (isDashed ? UUID_LENGTH : DIGITS)) return false;
   let all = 0;
-  for (let word = 0; word * DIGITS_PER_WORD < DIGITS; word++) {
+  let at = 0;
+  for (let group = 0; group < DIGITS / GROUP; group++) {
+    // 8-4-4-4-12
+    if (isDashed && group >= 2 && group <= 5 && id.charCodeAt(at++) !== DASH) return false;
     let bits = 0;
-    for (let at = word * DIGITS_PER_WORD; at < (word + 1) * DIGITS_PER_WORD; at++) {
-      const digit = VALUES[id.charCodeAt(at)] ?? NO_DIGIT;
-      all |= digit;
-      bits = (bits << 4) | digit;
+    for (const end = at + GROUP; at < end; at++) {
+      const value = VALUES[id.charCodeAt(at)] ?? NO_DIGIT;
+      all |= value;
+      bits = (bits << 4) | value;
     }
-    into[word] = bits;
+    const word = group >> 1;
+    into[word] = group % 2 === 0 ? bits : ((into[word] ?? 0) << 16) | bits;
   }
   if (all >= NO_DIGIT) return false;
-  readTail(id, into);
+  readTail(id, at, into);
   return into[0] !== 0;
 }
 
-function readTail(id: string, into: Uint32Array): void {
-  let [a, b] = id.length === DIGITS ? [0, 0] : [KEY_A, KEY_B];
-  for (let at = DIGITS; at < id.length; at++) {
+/** What stands at `from` and behind it. Nothing behind 32 digits and nothing behind a UUID are two things. */
+function readTail(id: string, from: number, into: Uint32Array): void {
+  let [a, b] = id.length === DIGITS ? [0, 0] : [KEY_A ^ from, KEY_B];
+  for (let at = from; at < id.length; at++) {
     const code = id.charCodeAt(at);
     a = Math.imul(a ^ code, FACTOR_A);
     a ^= a >>> 15;

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { newId } from '../src/id.ts';
@@ -9,6 +10,8 @@ const bitsOf = (id: string): Uint32Array => {
   return bits;
 };
 
+const dashed = (digits: string): string => digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+
 describe('a table of ids', () => {
   it('does as a set does, whatever is added and deleted', () => {
     // Few different words, so that ids share most of their bits.
@@ -16,7 +19,9 @@ describe('a table of ids', () => {
     const id = fc
       .tuple(fc.constantFrom('00000001', 'ffffffff', 'deadbeef'), word, word, word)
       .map((words) => words.join(''));
-    const named = fc.tuple(id, fc.constantFrom('', ' a', ' b', ' compute.host1')).map((parts) => parts.join(''));
+    const named = fc
+      .tuple(fc.oneof(id, id.map(dashed)), fc.constantFrom('', ' a', ' b', ' compute.host1'))
+      .map((parts) => parts.join(''));
     const step = fc.record({ id: named, isAdded: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 500 }), (steps) => {
@@ -62,6 +67,16 @@ describe('a table of ids', () => {
     );
   });
 
+  it('reads a UUID as its digits, and tells it from them', () => {
+    for (let n = 0; n < 1_000; n++) {
+      const id = randomUUID();
+      const digits = id.replaceAll('-', '');
+      const [bits, bare] = [bitsOf(id), bitsOf(digits)];
+      expect([...bits.slice(0, 4)], id).to.deep.equal([...bare.slice(0, 4)]);
+      expect([...bits.slice(4)], id).not.to.deep.equal([...bare.slice(4)]);
+    }
+  });
+
   it('tells ids apart by what stands behind their digits', () => {
     const digits = 'c0ffee00c0ffee00c0ffee00c0ffee00';
     const tails = Array.from({ length: 50_000 }, (_, n) => ` compute.host${n}`);
@@ -82,5 +97,13 @@ describe('a table of ids', () => {
         expect(readBits(id, bits), id).to.equal(/[0-9a-f]/.test(char));
       }
     }
+    const uuid = dashed(digits);
+    for (const odd of [uuid.slice(1), uuid.toUpperCase(), digits.replace(/^.{8}/, '$&-'), dashed('0'.repeat(32))])
+      expect(readBits(odd, bits), odd).to.equal(false);
+    for (let at = 0; at < uuid.length; at++)
+      for (const char of ['-', 'g', '0']) {
+        const id = `${uuid.slice(0, at)}${char}${uuid.slice(at + 1)}`;
+        expect(readBits(id, bits), id).to.equal((uuid[at] === '-') === (char === '-') && char !== 'g');
+      }
   });
 });

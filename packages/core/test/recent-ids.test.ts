@@ -5,6 +5,7 @@ import { RecentIds } from '../src/recent-ids.ts';
 
 const forms: Readonly<Record<string, (n: number) => string>> = {
   'of 32 digits': (n) => n.toString(16).padStart(32, 'a'),
+  'that are UUIDs': (n) => `00000001-0000-4000-8000-${n.toString(16).padStart(12, '0')}`,
   'of another form': (n) => `${n}`,
 };
 
