@@ -65,8 +65,12 @@ export function nativeNotifyCodec(contents: readonly ContentCodec[]): NotifyCode
 
 /** Without ours. */
 function othersOf(headers: NonNullable<Message['headers']>): Record<string, HeaderValue> {
-  const entries = Object.entries(headers).filter(([name]) => !name.startsWith(OURS));
-  return entries.length === 0 ? {} : Object.fromEntries(entries);
+  const others: Record<string, HeaderValue> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (value !== undefined && !name.startsWith(OURS)) others[name] = value;
+  }
+  return others;
 }
 
 function text({ headers = {} }: Message, name: string): string {
