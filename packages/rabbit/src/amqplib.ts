@@ -74,13 +74,16 @@ export interface Channel {
   cancel(consumerTag: string): Promise<unknown>;
   /** False when the queue has nothing to deliver. */
   get(queue: string, options: { noAck: boolean }): Promise<Incoming | false>;
-  /** Its number in frames. Not part of amqplib's public interface. */
+  /** Its number in frames. Not part of amqplib's public interface, as is all that follows. */
   readonly ch: number;
+  /** Takes the next frame of a message: which one it waits for. */
+  readonly handleMessage: unknown;
+  emit(event: 'handler-error', error: unknown): void;
   /** Tells what becomes of the next message that is written on a confirmed channel. */
   pushConfirmCallback?(confirmed: (error: Error | null) => void): void;
 }
 
-/** An open connection, with the insides that the batch uses. */
+/** An open connection, with the insides that reading and writing use. */
 export interface Model {
   on(event: 'error' | 'close', listener: (error?: Error) => void): void;
   on(event: 'blocked', listener: (reason: string) => void): void;
@@ -101,6 +104,12 @@ export interface Model {
     readonly heartbeat: number;
     /** Whether a heartbeat can be left out. */
     sentSinceLastCheck: boolean;
+    /** What was read from the socket, and is no frame yet. */
+    rest: Buffer;
+    /** Takes the frames that were read. */
+    readonly accept: unknown;
+    /** The next frame, or false where there is none yet. */
+    recvFrame(): unknown;
   };
 }
 

@@ -1,6 +1,7 @@
 import { Lifeline, type SupervisedLink } from '@posthorn/core';
 import type { Channel, Model } from './amqplib.ts';
 import { Batch } from './batch.ts';
+import { DeliveryReader } from './delivery-reader.ts';
 
 /**
  * One generation of the connection: what is made from it dies with it.
@@ -13,6 +14,7 @@ export class Link implements SupervisedLink {
   readonly generation: number;
   readonly host: string;
   readonly batch: Batch;
+  readonly reader: DeliveryReader;
   /** Until the broker is told a new token. */
   refresh: NodeJS.Timeout | undefined;
   readonly #lifeline = new Lifeline();
@@ -24,6 +26,7 @@ export class Link implements SupervisedLink {
     this.generation = generation;
     this.host = host;
     this.batch = new Batch(model);
+    this.reader = new DeliveryReader(model);
   }
 
   get down(): Error | undefined {
@@ -72,6 +75,7 @@ export class Link implements SupervisedLink {
     channel.on('close', () => {
       const reason = this.reasonOf(channel);
       if (reason !== undefined) onClosed(reason);
+      this.reader.detach(channel);
       // Before amqplib answers the broker: frames on a channel that is closed would end the connection.
       this.batch.flush();
     });

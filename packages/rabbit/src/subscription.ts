@@ -312,6 +312,7 @@ export class RabbitSubscription implements Subscription {
       if (message === null) this.#cancelled(live);
       else if (live.open) this.#receive(new RabbitDelivery(live, message, undefined));
     };
+    link.reader.attach(channel, receive);
     const consuming = channel.consume(queue.name, receive, { noAck: live.noAck });
     const { consumerTag } = await link.guard(consuming, `consuming from queue ${queue.name}`);
     live.consumerTag = consumerTag;

@@ -31,6 +31,9 @@ describe('a batch', () => {
       channelMax: 0,
       heartbeat: 0,
       sentSinceLastCheck: false,
+      rest: Buffer.alloc(0),
+      accept: undefined,
+      recvFrame: () => false,
     };
     batch = new Batch({ connection });
   });
