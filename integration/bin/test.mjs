@@ -47,7 +47,7 @@ function lanes(args) {
   const files = args.some((arg) => !arg.startsWith('-') && (arg.includes('*') || existsSync(join(root, arg))));
   if (files) return [args];
   const all = ['packages/*', 'integration', 'docs', 'bench'].map((folder) => `${folder}/test/**/*.test.ts`);
-  const second = ['integration/test/{rabbit,amqp1,messaging,notify,services}*.test.ts'];
+  const second = ['integration/test/{rabbit,amqp1,messaging,notify,services,swap,telemetry,transports}*.test.ts'];
   return [
     [...all, ...second.flatMap((file) => ['--ignore', file]), ...args],
     [...second, ...args],
