@@ -14,6 +14,7 @@ const HEADER_LEAST = 14;
 
 const CONTENT_TYPE = 0x8000;
 const CONTENT_ENCODING = 0x4000;
+const HEADERS = 0x2000;
 const DELIVERY_MODE = 0x1000;
 const PRIORITY = 0x0800;
 const CORRELATION_ID = 0x0400;
@@ -22,7 +23,13 @@ const EXPIRATION = 0x0100;
 const MESSAGE_ID = 0x0080;
 const TYPE = 0x0020;
 const TEXTS = CONTENT_TYPE | CONTENT_ENCODING | CORRELATION_ID | REPLY_TO | EXPIRATION | MESSAGE_ID | TYPE;
-const UNDERSTOOD = TEXTS | DELIVERY_MODE | PRIORITY;
+const UNDERSTOOD = TEXTS | HEADERS | DELIVERY_MODE | PRIORITY;
+
+/** Kinds of values in headers, as RabbitMQ has them: a text of up to 4 GiB, a boolean, integers of 32 and of 64 bits. */
+const LONG_TEXT = 0x53;
+const BOOLEAN = 0x74;
+const INTEGER = 0x49;
+const LONG_INTEGER = 0x6c;
 
 /** Who gets the deliveries of a channel, and the texts of the last one: most are those of the next, too. */
 interface Consumer {
@@ -34,6 +41,7 @@ interface Consumer {
   routingKey: string;
   contentType: string;
   type: string;
+  readonly headers: string[];
 }
 
 /**
@@ -47,7 +55,11 @@ export class DeliveryReader {
   readonly #accept: unknown;
   /** By the channel's number. */
   readonly #consumers: (Consumer | undefined)[] = [];
-  /** Where the next property stands. */
+  /** Of the delivery that is being read: where the fields of its header and the frame of its body begin, and where it ends. */
+  #header = 0;
+  #body = 0;
+  #end = 0;
+  /** Where the next field stands. */
   #at = 0;
 
   constructor({ connection }: Pick<Model, 'connection'>) {
@@ -62,7 +74,7 @@ export class DeliveryReader {
 
   /** From now on, `receive` gets the deliveries of the channel. amqplib's consumer gets those that are left to it. */
   attach(channel: Channel, receive: (message: Incoming) => void): void {
-    const texts = { exchange: '', routingKey: '', contentType: '', type: '' };
+    const texts = { exchange: '', routingKey: '', contentType: '', type: '', headers: [] };
     this.#consumers[channel.ch] = { channel, receive, idle: channel.handleMessage, ...texts };
   }
 
@@ -85,27 +97,12 @@ export class DeliveryReader {
 
   /** Hands out the message that begins there, and returns where it ends; or returns `from`, where it is amqplib's. */
   #read(bytes: Buffer, from: number): number {
-    if (bytes.length < from + FRAME_OVERHEAD + 4 || bytes[from] !== METHOD) return from;
-    const number = bytes.readUInt16BE(from + 1);
-    const consumer = this.#consumers[number];
-    if (consumer === undefined || bytes.readUInt32BE(from + FRAME_HEAD) !== DELIVER || !isReady(consumer)) return from;
-    const methodEnd = from + FRAME_HEAD + bytes.readUInt32BE(from + 3);
-    const header = methodEnd + 1;
-    if (bytes.length < header + FRAME_HEAD + HEADER_LEAST) return from;
-    const fields = header + FRAME_HEAD;
-    const headerEnd = fields + bytes.readUInt32BE(header + 3);
-    const bodySize = bytes.readUInt32BE(fields + 8);
-    const body = headerEnd + 1;
-    const end = bodySize === 0 ? body : body + FRAME_OVERHEAD + bodySize;
-    if (bytes.length < end || bytes.readUInt32BE(fields + 4) !== 0 || this.#isTooLong(from, header, body, end))
-      return from;
-    if (bytes[methodEnd] !== FRAME_END || bytes[headerEnd] !== FRAME_END || bytes[end - 1] !== FRAME_END) return from;
-    if (bytes[header] !== HEADER || bytes.readUInt16BE(header + 1) !== number) return from;
-    if (bodySize > 0 && !isBody(bytes, body, number, bodySize)) return from;
-    const flags = bytes.readUInt16BE(fields + 12);
-    if ((flags & ~UNDERSTOOD) !== 0) return from;
-    const message = this.#message(bytes, from + FRAME_HEAD + 4, fields + HEADER_LEAST, flags, consumer);
-    message.content = bytes.subarray(bodySize === 0 ? end : body + FRAME_HEAD, bodySize === 0 ? end : end - 1);
+    const consumer = this.#consumerOf(bytes, from);
+    if (consumer === undefined || !this.#isWhole(bytes, from)) return from;
+    const [body, end] = [this.#body, this.#end];
+    const message = this.#message(bytes, from + FRAME_HEAD + 4, consumer);
+    if (message === undefined) return from;
+    message.content = body === end ? bytes.subarray(end, end) : bytes.subarray(body + FRAME_HEAD, end - 1);
     try {
       consumer.receive(message);
     } catch (error) {
@@ -114,19 +111,51 @@ export class DeliveryReader {
     return end;
   }
 
-  /** Frames above what was agreed are an error, which is amqplib's to find. */
-  #isTooLong(method: number, header: number, body: number, end: number): boolean {
-    const { frameMax } = this.#connection;
-    return frameMax > 0 && Math.max(header - method, body - header, end - body) > frameMax;
+  /** Who gets what begins there, if that is a delivery. */
+  #consumerOf(bytes: Buffer, from: number): Consumer | undefined {
+    if (bytes.length < from + FRAME_OVERHEAD + 4 || bytes[from] !== METHOD) return undefined;
+    const consumer = this.#consumers[bytes.readUInt16BE(from + 1)];
+    const isDelivery = consumer !== undefined && bytes.readUInt32BE(from + FRAME_HEAD) === DELIVER;
+    return isDelivery && isReady(consumer) ? consumer : undefined;
   }
 
+  /** Whether all frames of a delivery are there, well-formed and one behind the other. Notes where they stand. */
+  #isWhole(bytes: Buffer, method: number): boolean {
+    const header = method + FRAME_OVERHEAD + bytes.readUInt32BE(method + 3);
+    const fields = header + FRAME_HEAD;
+    if (bytes.length < fields + HEADER_LEAST) return false;
+    const bodySize = bytes.readUInt32BE(fields + 8);
+    const body = header + FRAME_OVERHEAD + bytes.readUInt32BE(header + 3);
+    const end = bodySize === 0 ? body : body + FRAME_OVERHEAD + bodySize;
+    if (bytes.length < end || bytes.readUInt32BE(fields + 4) !== 0) return false;
+    this.#header = fields;
+    this.#body = body;
+    this.#end = end;
+    const number = bytes.readUInt16BE(method + 1);
+    return (
+      !this.#isTooLong(Math.max(header - method, body - header, end - body)) &&
+      bytes[header - 1] === FRAME_END &&
+      bytes[body - 1] === FRAME_END &&
+      bytes[end - 1] === FRAME_END &&
+      isFrame(bytes, header, HEADER, number, body - header) &&
+      (bodySize === 0 || isFrame(bytes, body, BODY, number, end - body))
+    );
+  }
+
+  /** Frames above what was agreed are an error, which is amqplib's to find. */
+  #isTooLong(bytes: number): boolean {
+    const { frameMax } = this.#connection;
+    return frameMax > 0 && bytes > frameMax;
+  }
+
+  /** Without its content; undefined where there is a property, or a kind of header, that is left to amqplib. */
   #message(
     bytes: Buffer,
     method: number,
-    properties: number,
-    flags: number,
     consumer: Consumer,
-  ): { -readonly [Field in keyof Incoming]: Incoming[Field] } {
+  ): { -readonly [Field in keyof Incoming]: Incoming[Field] } | undefined {
+    const flags = bytes.readUInt16BE(this.#header + HEADER_LEAST - 2);
+    if ((flags & ~UNDERSTOOD) !== 0) return undefined;
     // Behind the tag of the consumer, of which a channel of ours has but one.
     const tag = method + 1 + (bytes[method] ?? 0);
     const deliveryTag = bytes.readUInt32BE(tag) * 2 ** 32 + bytes.readUInt32BE(tag + 4);
@@ -135,16 +164,19 @@ export class DeliveryReader {
     consumer.exchange = this.#text(bytes, consumer.exchange);
     consumer.routingKey = this.#text(bytes, consumer.routingKey);
     const { exchange, routingKey } = consumer;
-    this.#at = properties;
+    this.#at = this.#header + HEADER_LEAST;
+    // In the order in which they stand there.
     if (flags & CONTENT_TYPE) consumer.contentType = this.#text(bytes, consumer.contentType);
+    const contentEncoding = flags & CONTENT_ENCODING ? this.#text(bytes) : undefined;
+    const headers = flags & HEADERS ? this.#headers(bytes, consumer.headers) : undefined;
+    if (flags & HEADERS && headers === undefined) return undefined;
     return {
       content: bytes,
       fields: { deliveryTag, redelivered, exchange, routingKey },
-      // In the order in which they stand there.
       properties: {
         contentType: flags & CONTENT_TYPE ? consumer.contentType : undefined,
-        contentEncoding: flags & CONTENT_ENCODING ? this.#text(bytes) : undefined,
-        headers: undefined,
+        contentEncoding,
+        headers,
         deliveryMode: flags & DELIVERY_MODE ? bytes[this.#at++] : undefined,
         priority: flags & PRIORITY ? bytes[this.#at++] : undefined,
         correlationId: flags & CORRELATION_ID ? this.#text(bytes) : undefined,
@@ -159,6 +191,44 @@ export class DeliveryReader {
   #type(bytes: Buffer, consumer: Consumer): string {
     consumer.type = this.#text(bytes, consumer.type);
     return consumer.type;
+  }
+
+  /** A table of headers, behind its length. Undefined where there is a value of another kind. */
+  #headers(bytes: Buffer, lastNames: string[]): Record<string, string | number | boolean> | undefined {
+    const headers: Record<string, string | number | boolean> = {};
+    const end = this.#at + 4 + bytes.readUInt32BE(this.#at);
+    this.#at += 4;
+    for (let index = 0; this.#at < end; index++) {
+      const name = this.#text(bytes, lastNames[index]);
+      lastNames[index] = name;
+      const value = this.#value(bytes);
+      if (value === undefined) return undefined;
+      headers[name] = value;
+    }
+    return headers;
+  }
+
+  #value(bytes: Buffer): string | number | boolean | undefined {
+    const kind = bytes[this.#at];
+    const start = this.#at + 1;
+    switch (kind) {
+      case LONG_TEXT: {
+        const length = bytes.readUInt32BE(start);
+        this.#at = start + 4 + length;
+        return bytes.toString('utf8', start + 4, this.#at);
+      }
+      case BOOLEAN:
+        this.#at = start + 1;
+        return bytes[start] !== 0;
+      case INTEGER:
+        this.#at = start + 4;
+        return bytes.readInt32BE(start);
+      case LONG_INTEGER:
+        this.#at = start + 8;
+        return bytes.readInt32BE(start) * 2 ** 32 + bytes.readUInt32BE(start + 4);
+      default:
+        return undefined;
+    }
   }
 
   /** A text of at most 255 bytes, behind its length. The last one, where it is the same in ASCII: that takes no memory. */
@@ -180,6 +250,11 @@ function isReady({ channel, idle }: Consumer): boolean {
   return channel.handleMessage === idle && !Object.hasOwn(channel, 'accept');
 }
 
-function isBody(bytes: Buffer, at: number, channel: number, size: number): boolean {
-  return bytes[at] === BODY && bytes.readUInt16BE(at + 1) === channel && bytes.readUInt32BE(at + 3) === size;
+/** Whether a frame of that type, with its overhead as long as that, begins there. */
+function isFrame(bytes: Buffer, at: number, type: number, channel: number, length: number): boolean {
+  return (
+    bytes[at] === type &&
+    bytes.readUInt16BE(at + 1) === channel &&
+    bytes.readUInt32BE(at + 3) === length - FRAME_OVERHEAD
+  );
 }

@@ -119,6 +119,18 @@ const shortText = fc.oneof(
   fc.constantFrom('', 'x', 'application/json', 'é', 'Ã©', 'compute.instance.update'),
   fc.string({ unit: 'grapheme', maxLength: 40 }),
 );
+/** Most are of kinds that are read here, some of others. */
+const header = fc.oneof(
+  { weight: 5, arbitrary: shortText },
+  { weight: 2, arbitrary: fc.boolean() },
+  { weight: 2, arbitrary: fc.integer().map((value) => ({ '!': 'int', value })) },
+  { weight: 2, arbitrary: fc.maxSafeInteger().map((value) => ({ '!': 'long', value })) },
+  fc.integer({ min: 0, max: 100 }),
+  fc.double({ noNaN: true, min: -1_000, max: 1_000 }),
+  fc.nat().map((value) => ({ '!': 'timestamp', value })),
+  fc.array(shortText, { maxLength: 2 }),
+  fc.record({ nested: shortText }),
+);
 const sent: fc.Arbitrary<Sent> = fc.record({
   channel: fc.constantFrom(1, 2),
   fields: fc.record({
@@ -131,7 +143,7 @@ const sent: fc.Arbitrary<Sent> = fc.record({
     {
       contentType: shortText,
       contentEncoding: shortText,
-      headers: fc.dictionary(fc.constantFrom('a', 'b'), fc.integer({ min: 0, max: 100 }), { noNullPrototype: true }),
+      headers: fc.dictionary(shortText, header, { noNullPrototype: true, maxKeys: 4 }),
       deliveryMode: fc.constantFrom(1, 2),
       priority: fc.nat(255),
       correlationId: shortText,
@@ -173,8 +185,12 @@ describe('reading deliveries', () => {
 
   it('leaves nothing to amqplib of what is there as a whole', () => {
     const fed = new Fed('with the reader');
-    fed.feed(Buffer.concat([simple('a'), simple(''), simple('b', { channel: 2 })]));
-    expect(texts(fed)).to.deep.equal(['a', '', 'b']);
+    const headers = { 'ph-context': '{}', on: true, n: { '!': 'long', value: -7 } };
+    fed.feed(
+      Buffer.concat([simple('a'), simple(''), simple('b', { channel: 2 }), simple('c', { properties: { headers } })]),
+    );
+    expect(texts(fed)).to.deep.equal(['a', '', 'b', 'c']);
+    expect(fed.received.at(-1)?.[1].properties.headers).to.deep.equal({ 'ph-context': '{}', on: true, n: -7 });
     expect(fed.frames).to.deep.equal([]);
   });
 
