@@ -190,10 +190,7 @@ describe('connecting over AMQP 1.0', () => {
 
   it('begins no session above the limit of the peer in place of one that is still to end', async () => {
     const channels: number[] = [];
-    await using peer = await ScriptedPeer.open({
-      options: { channel_max: 2 },
-      onSession: (session) => void channels.push(channelOf(session)),
-    });
+    await using peer = await frugal(channels);
     const driver = await peer.driver();
     const subscribe = (topic: string): Promise<Subscription> =>
       driver.subscribe([{ kind: 'anycast', exchange: 'e', topic }], nothing);
@@ -207,10 +204,7 @@ describe('connecting over AMQP 1.0', () => {
 
   it('begins no session above the limit of the peer in place of one that the peer ended', async () => {
     const channels: number[] = [];
-    await using peer = await ScriptedPeer.open({
-      options: { channel_max: 2 },
-      onSession: (session) => void channels.push(channelOf(session)),
-    });
+    await using peer = await frugal(channels);
     const driver = await peer.driver();
     for (const topic of ['a', 'b', 'c']) await driver.subscribe([{ kind: 'anycast', exchange: 'e', topic }], nothing);
     peer.senders.at(-1)?.session.close({ condition: 'amqp:internal-error' } as never);
@@ -235,6 +229,12 @@ describe('connecting over AMQP 1.0', () => {
     expect((await failure('amqp1://localhost?profile=rabbit'))[0]).to.equal('CONFIG');
   });
 });
+
+/** A peer that allows three sessions, and the channels on which they are begun. */
+function frugal(channels: number[]): Promise<ScriptedPeer> {
+  const onSession = (session: Session): void => void channels.push(channelOf(session));
+  return ScriptedPeer.open({ options: { channel_max: 2 }, onSession });
+}
 
 /** The number under which the driver began it. */
 function channelOf(session: Session): number {
