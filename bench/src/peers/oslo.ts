@@ -35,11 +35,13 @@ function asking(child: ChildProcess): (task: object) => Promise<Answer> {
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new Error('the Python process has no pipes');
   const lines = createInterface(stdout);
+  const exit = once(child, 'exit').then(([code]) => {
+    throw new Error(`the Python process ended with code ${code}`);
+  });
+  // Nobody may be asking by then.
+  exit.catch(() => undefined);
   return async (task) => {
     const line = once(lines, 'line') as Promise<[string]>;
-    const exit = once(child, 'exit').then(([code]) => {
-      throw new Error(`the Python process ended with code ${code}`);
-    });
     stdin.write(`${JSON.stringify(task)}\n`);
     const [text] = await Promise.race([line, exit]);
     return JSON.parse(text) as Answer;
