@@ -179,8 +179,8 @@ export class Server {
   }
 
   /**
-   * A connection was lost under work that is settled after its end, and the broker delivers its message again: the work
-   * goes on, and its end settles the new delivery. The old one settles nothing any more.
+   * A connection was lost under work that is settled after its end, and the broker delivers its message again; or its message
+   * came twice. The work goes on, and its end settles the new delivery: the old one, if it still can, is done with.
    */
   #takeOver({ id }: Job, delivery: Delivery, redelivery: Redelivery | undefined): boolean {
     if (id === undefined || this.#options.settle === 'first') return false;
