@@ -194,6 +194,14 @@ describe('reading deliveries', () => {
     expect(fed.frames).to.deep.equal([]);
   });
 
+  it('leaves to amqplib what came cut, and no more than that', () => {
+    const fed = new Fed('with the reader');
+    const [cut, whole] = [simple('cut'), simple('whole')];
+    fed.feed(cut.subarray(0, -1), Buffer.concat([cut.subarray(-1), whole]));
+    expect(texts(fed)).to.deep.equal(['cut', 'whole']);
+    expect(fed.frames).to.have.lengthOf(3);
+  });
+
   it('leaves to amqplib what is on a channel without a consumer of ours', () => {
     const fed = new Fed('with the reader');
     fed.feed(simple('a', { channel: 3 }), simple('b'));
