@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { MalformedError } from '@posthorn/core';
 import type { Model, Publish } from './amqplib.ts';
+import { FRAME_OVERHEAD } from './frame-format.ts';
 import {
-  FRAME_OVERHEAD,
   publishBytes,
   SETTLEMENT_BYTES,
   writeAck,

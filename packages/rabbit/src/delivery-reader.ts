@@ -1,35 +1,35 @@
 import type { Channel, Incoming, Model } from './amqplib.ts';
+import {
+  BODY,
+  BOOLEAN,
+  CLASS_BASIC,
+  CONTENT_ENCODING,
+  CONTENT_TYPE,
+  CORRELATION_ID,
+  DELIVERY_MODE,
+  END,
+  EXPIRATION,
+  FRAME_OVERHEAD,
+  HEADER,
+  HEADERS,
+  INTEGER,
+  LONG_INTEGER,
+  LONG_TEXT,
+  MESSAGE_ID,
+  METHOD,
+  PRIORITY,
+  REPLY_TO,
+  TYPE,
+} from './frame-format.ts';
 
-const METHOD = 1;
-const HEADER = 2;
-const BODY = 3;
-const FRAME_END = 0xce;
 /** Type, channel and size. */
-const FRAME_HEAD = 7;
-const FRAME_OVERHEAD = FRAME_HEAD + 1;
-/** Class and method of `basic.deliver`. */
-const DELIVER = (60 << 16) | 60;
+const FRAME_HEAD = FRAME_OVERHEAD - 1;
+/** The class and the method of `basic.deliver`. */
+const DELIVER = (CLASS_BASIC << 16) | 60;
 /** Class, weight, the size of the body, and the flags of the properties. */
 const HEADER_LEAST = 14;
-
-const CONTENT_TYPE = 0x8000;
-const CONTENT_ENCODING = 0x4000;
-const HEADERS = 0x2000;
-const DELIVERY_MODE = 0x1000;
-const PRIORITY = 0x0800;
-const CORRELATION_ID = 0x0400;
-const REPLY_TO = 0x0200;
-const EXPIRATION = 0x0100;
-const MESSAGE_ID = 0x0080;
-const TYPE = 0x0020;
 const TEXTS = CONTENT_TYPE | CONTENT_ENCODING | CORRELATION_ID | REPLY_TO | EXPIRATION | MESSAGE_ID | TYPE;
 const UNDERSTOOD = TEXTS | HEADERS | DELIVERY_MODE | PRIORITY;
-
-/** Kinds of values in headers, as RabbitMQ has them: a text of up to 4 GiB, a boolean, integers of 32 and of 64 bits. */
-const LONG_TEXT = 0x53;
-const BOOLEAN = 0x74;
-const INTEGER = 0x49;
-const LONG_INTEGER = 0x6c;
 
 /** Who gets the deliveries of a channel, and the texts of the last one: most are those of the next, too. */
 interface Consumer {
@@ -134,9 +134,9 @@ export class DeliveryReader {
     const number = bytes.readUInt16BE(method + 1);
     return (
       !this.#isTooLong(Math.max(header - method, body - header, end - body)) &&
-      bytes[header - 1] === FRAME_END &&
-      bytes[body - 1] === FRAME_END &&
-      bytes[end - 1] === FRAME_END &&
+      bytes[header - 1] === END &&
+      bytes[body - 1] === END &&
+      bytes[end - 1] === END &&
       isFrame(bytes, header, HEADER, number, body - header) &&
       (bodySize === 0 || isFrame(bytes, body, BODY, number, end - body))
     );

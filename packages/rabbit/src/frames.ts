@@ -1,5 +1,27 @@
 import type { HeaderValue } from '@posthorn/core';
 import type { Publish } from './amqplib.ts';
+import {
+  BODY,
+  BOOLEAN,
+  CLASS_BASIC,
+  CONTENT_ENCODING,
+  CONTENT_TYPE,
+  CORRELATION_ID,
+  DELIVERY_MODE,
+  DOUBLE,
+  END,
+  EXPIRATION,
+  HEADER,
+  HEADERS,
+  INTEGER,
+  LONG_INTEGER,
+  LONG_TEXT,
+  MESSAGE_ID,
+  METHOD,
+  PRIORITY,
+  REPLY_TO,
+  TYPE,
+} from './frame-format.ts';
 
 /**
  * The frames of the methods that go with each message, written straight into the batch that goes to the socket. amqplib
@@ -8,27 +30,9 @@ import type { Publish } from './amqplib.ts';
  * AMQP 0-9-1, sections 4.2.3 (frames), 4.2.5.5 (tables), 4.2.6.1 (content header), 1.8.3 (class basic).
  */
 
-const METHOD = 1;
-const HEADER = 2;
-const BODY = 3;
-const END = 0xce;
-/** Type, channel and size before the payload, the end mark after it. */
-export const FRAME_OVERHEAD = 8;
-const CLASS_BASIC = 60;
 const PUBLISH = 40;
 const ACK = 80;
 const NACK = 120;
-
-const CONTENT_TYPE = 1 << 15;
-const CONTENT_ENCODING = 1 << 14;
-const HEADERS = 1 << 13;
-const DELIVERY_MODE = 1 << 12;
-const PRIORITY = 1 << 11;
-const CORRELATION_ID = 1 << 10;
-const REPLY_TO = 1 << 9;
-const EXPIRATION = 1 << 8;
-const MESSAGE_ID = 1 << 7;
-const TYPE = 1 << 5;
 
 /** UTF-8 needs at most this many bytes for a UTF-16 code unit. */
 const MOST_BYTES = 3;
@@ -191,25 +195,25 @@ function writeTable(into: Buffer, start: number, table: Readonly<Record<string, 
 function writeValue(into: Buffer, start: number, value: HeaderValue): number {
   let at = start;
   if (typeof value === 'string') {
-    into[at] = 0x53; // S
+    into[at] = LONG_TEXT;
     at = writeText(into, start + 5, value);
     into.writeUInt32BE(at - start - 5, start + 1);
     return at;
   }
   if (typeof value === 'boolean') {
-    into[at++] = 0x74; // t
+    into[at++] = BOOLEAN;
     into[at++] = value ? 1 : 0;
     return at;
   }
   if (Number.isSafeInteger(value)) {
     if (value >= SHORTEST_INT && value <= LONGEST_INT) {
-      into[at++] = 0x49; // I
+      into[at++] = INTEGER;
       return into.writeInt32BE(value, at);
     }
-    into[at++] = 0x6c; // l
+    into[at++] = LONG_INTEGER;
     return into.writeBigInt64BE(BigInt(value), at);
   }
-  into[at++] = 0x64; // d
+  into[at++] = DOUBLE;
   return into.writeDoubleBE(value, at);
 }
 
