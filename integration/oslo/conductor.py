@@ -13,6 +13,7 @@ import threading
 import oslo_messaging
 
 from peers.lines import hear, say
+from peers.serving import serve
 from peers.transport import open_transport, parser
 
 _request = threading.local()
@@ -49,7 +50,7 @@ def main():
     server = oslo_messaging.get_rpc_server(
         transport, target, [Conductor(transport)], executor='threading',
         access_policy=oslo_messaging.DefaultRPCAccessPolicy)
-    server.start()
+    serve(transport, server)
     say(event='ready')
     for _ in hear():
         pass

@@ -13,6 +13,7 @@ import os
 import oslo_messaging
 
 from peers.lines import hear, say
+from peers.serving import serve
 from peers.transport import open_notification_transport, parser
 
 PRIORITIES = ['audit', 'debug', 'info', 'warn', 'error', 'critical', 'sample']
@@ -71,7 +72,7 @@ def main():
     else:
         listener = oslo_messaging.get_batch_notification_listener(
             transport, targets, [endpoint], batch_size=args.batch, batch_timeout=args.batch_timeout, **options)
-    listener.start()
+    serve(transport, listener)
     say(event='ready')
     for request in hear():
         if request['do'] == 'stop':

@@ -15,6 +15,7 @@ import oslo_messaging
 
 from peers.errors import PeerError
 from peers.lines import hear, say
+from peers.serving import serve
 from peers.transport import open_transport, parser
 
 FALSY = {'none': None, 'zero': 0, 'false': False, 'text': '', 'list': [], 'dict': {}}
@@ -93,7 +94,7 @@ def main():
     server = oslo_messaging.get_rpc_server(
         transport, target, [Plain(args.server), Spaced(args.server)], executor='threading',
         access_policy=oslo_messaging.DefaultRPCAccessPolicy)
-    server.start()
+    serve(transport, server)
     say(event='ready', server=args.server)
     for request in hear():
         if request['do'] == 'stop':
