@@ -14,7 +14,7 @@ import type { Address } from './address.ts';
  * | `OVERLOADED` | a bound of ours was reached, and nothing was written | yes |
  * | `NOT_DELIVERED` | the broker refused the message | yes |
  * | `TIMEOUT` | the deadline passed | no |
- * | `UNKNOWN` | written, then the connection was lost: it may or may not have happened | no |
+ * | `UNKNOWN` | written, but the connection was lost or no confirmation came in time: it may or may not have happened | no |
  * | `UNROUTABLE` | nobody receives at that address | no |
  * | `MALFORMED` | bytes or values that do not follow the format | no |
  * | `TOO_LARGE` | above `maxMessageBytes` | no |
@@ -124,7 +124,11 @@ export class TimeoutError extends MessagingError {
 
 export class OutcomeUnknownError extends MessagingError {
   constructor(what: string, options?: ErrorOptions) {
-    super('UNKNOWN', `${what}: the connection was lost after it was written, so its outcome is unknown`, options);
+    const { cause } = options ?? {};
+    const lost = 'the connection was lost after it was written';
+    const why =
+      cause instanceof TimeoutError ? `it was written, but not confirmed in ${Math.round(cause.afterMs)} ms` : lost;
+    super('UNKNOWN', `${what}: ${why}, so its outcome is unknown`, options);
   }
 }
 

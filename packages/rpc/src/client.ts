@@ -52,7 +52,7 @@ export interface ClientOverrides extends Target {
   readonly timeoutMs?: number;
   /** The newest version of the methods that the servers are known to offer. */
   readonly versionCap?: string;
-  /** Servers must give a sign of life this often while a method runs; the first missing one ends the call. */
+  /** Servers must give a sign of life this often, from when the request is written; the first missing one ends the call. */
   readonly monitorMs?: number;
   /** Whether a cast to a topic that nobody serves is forgotten (the default) or fails with `UNROUTABLE`. */
   readonly unrouted?: 'drop' | 'fail';
@@ -269,9 +269,11 @@ export class RPCClient<Api = UntypedApi> {
   #call(call: OutgoingCall): Promise<unknown> {
     const to = this.#addressOf(call.target);
     const { gather } = call;
+    const { monitorMs } = this.#settings;
+    const silenceMs = monitorMs && Math.max(monitorMs, this.#shared.codec.leastMonitorMs ?? 0);
     const pending: Pending =
       gather === undefined
-        ? new PendingCall(call, to, this.#shared)
+        ? new PendingCall(call, to, this.#shared, silenceMs)
         : new PendingGather(call, gather, to, this.#shared);
     const { inbox } = this.#shared.transport;
     if (call.timeoutMs <= 0) throw new TimeoutError(pending.what, 0);
@@ -280,8 +282,6 @@ export class RPCClient<Api = UntypedApi> {
     }
     // Registered before anything is written: no reply can come too early.
     pending.id = inbox.expect(pending);
-    const { monitorMs } = this.#settings;
-    if (monitorMs !== undefined) pending.watch?.(Math.max(monitorMs, this.#shared.codec.leastMonitorMs ?? 0));
     try {
       if (inbox.name !== undefined) this.#write(pending, inbox.name);
       else this.#writeOnceOpen(pending);

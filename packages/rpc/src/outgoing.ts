@@ -80,8 +80,6 @@ export interface Pending extends Expectation, SendOptions {
   timeoutMs: number;
   /** Ends the wait. */
   giveUp(reason: unknown): void;
-  /** Ends the wait when nothing was heard for so long. */
-  watch?(silenceMs: number): void;
 }
 
 /** Tells the servers that nobody waits any more. Best effort: the deadline ends the work anyway. */

@@ -11,6 +11,8 @@ import {
 import { errorOf } from './errors.ts';
 import { cancelAll, type OutgoingCall, type Pending, type Shared } from './outgoing.ts';
 
+const SILENT_STEPS = 8;
+
 /** A call that waits for its reply. There may be many: what it can learn from others, or need not keep, it does not hold. */
 export class PendingCall implements Pending {
   readonly call: OutgoingCall;
@@ -22,17 +24,20 @@ export class PendingCall implements Pending {
   readonly #shared: Shared;
   #written = false;
   #partial: unknown;
+  readonly #silenceMs: number | undefined;
   /** Ends the call when the server has gone silent. */
   #silence: NodeJS.Timeout | undefined;
+  #silentSteps = 0;
   #resolve: (value: unknown) => void = unset;
   #reject: (reason: unknown) => void = unset;
 
-  constructor(call: OutgoingCall, to: Address, shared: Shared) {
+  constructor(call: OutgoingCall, to: Address, shared: Shared, silenceMs?: number) {
     this.call = call;
     this.to = to;
     this.timeoutMs = call.timeoutMs;
     if (call.signal !== undefined) this.signal = call.signal;
     this.#shared = shared;
+    this.#silenceMs = silenceMs;
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -66,6 +71,7 @@ export class PendingCall implements Pending {
 
   beforeWrite(): boolean {
     this.#written = this.#shared.transport.inbox.has(this.id);
+    if (this.#written && this.#silenceMs !== undefined) this.#listen(this.#silenceMs);
     return this.#written;
   }
 
@@ -74,15 +80,15 @@ export class PendingCall implements Pending {
     const reply = codec.decodeReply(message);
     switch (reply.kind) {
       case 'progress':
-        this.#silence?.refresh();
+        this.#heard();
         this.call.progress?.take({ ...reply, value: this.#restored(reply.value) });
         return false;
       case 'partial':
         this.#partial = reply.value;
-        this.#silence?.refresh();
+        this.#heard();
         return false;
       case 'heartbeat':
-        this.#silence?.refresh();
+        this.#heard();
         return false;
       case 'failure':
         this.call.progress?.complete();
@@ -90,14 +96,14 @@ export class PendingCall implements Pending {
       case 'result': {
         this.call.progress?.complete(reply.parts ?? 0);
         this.#resolve(this.#restored(reply.value ?? this.#partial ?? reply.value));
-        clearTimeout(this.#silence);
+        clearInterval(this.#silence);
         return true;
       }
     }
   }
 
   fail(reason: unknown): void {
-    clearTimeout(this.#silence);
+    clearInterval(this.#silence);
     ignorable(this.result);
     this.#reject(reason);
     if (!this.#written || this.call.progress?.cancel()) return;
@@ -111,9 +117,18 @@ export class PendingCall implements Pending {
     this.#shared.transport.inbox.fail(this.id, error);
   }
 
-  watch(silenceMs: number): void {
-    const silent = (): void => this.giveUp(new TimeoutError(`${this.what}: no sign of life, and`, silenceMs));
-    this.#silence = setTimeout(silent, silenceMs);
+  /** In steps, so that a stall of this process, which hears nothing meanwhile, counts as one of them. */
+  #listen(silenceMs: number): void {
+    this.#silence ??= setInterval(() => {
+      this.#silentSteps++;
+      if (this.#silentSteps === SILENT_STEPS)
+        this.giveUp(new TimeoutError(`${this.what}: no sign of life, and`, silenceMs));
+    }, silenceMs / SILENT_STEPS);
+  }
+
+  #heard(): void {
+    this.#silentSteps = 0;
+    this.#silence?.refresh();
   }
 
   #restored(value: unknown): unknown {

@@ -1,4 +1,4 @@
-import { MessagingError, messageOf, native, type Transport } from '@posthorn/core';
+import { MessagingError, messageOf, native, TimeoutError, type Transport } from '@posthorn/core';
 import {
   reportKey,
   type SpanBatch,
@@ -110,8 +110,9 @@ export class TelemetrySender {
 
 /**
  * RabbitMQ closes the channel on which somebody writes without permission, and what others have on their way there is lost
- * with it. So that is tried once for each connection, by a confirmed message.
+ * with it. So that is tried once for each connection, by a confirmed message. A broker that is merely slow refuses nothing.
  */
 function isRefusal(error: unknown): boolean {
-  return error instanceof MessagingError && (error.code === 'ACCESS' || error.code === 'UNKNOWN');
+  if (!(error instanceof MessagingError)) return false;
+  return error.code === 'ACCESS' || (error.code === 'UNKNOWN' && !(error.cause instanceof TimeoutError));
 }

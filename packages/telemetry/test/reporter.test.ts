@@ -5,14 +5,17 @@ import {
   MemoryFaults,
   memory,
   newId,
+  OutcomeUnknownError,
   processing,
   sending,
   silent,
+  TimeoutError,
   Transport,
   UnsupportedError,
 } from '@posthorn/core';
 import { RPCClient, RPCServer } from '@posthorn/rpc';
 import { expect } from 'chai';
+import sinon from 'sinon';
 import {
   propagation,
   REPORTS,
@@ -100,10 +103,10 @@ describe('reporting telemetry', () => {
     await reports.until(() =>
       ['api', 'compute'].every((service) => sum(service, 'reboot') + sum(service, 'fail') === 3),
     );
-    const [sent] = rowsOf(reports.came, 'api').filter(({ name }) => name === 'fail');
+    const [sent] = rowsOf(reports.came, 'api').filter(({ name, count }) => name === 'fail' && count > 0);
     expect(sent).to.deep.include({ direction: 'send', pattern: 'rpc', operation: 'call', topic: 'compute', count: 1 });
     expect(sent?.errors).to.deep.equal({ REMOTE: 1 });
-    const [served] = rowsOf(reports.came, 'compute').filter(({ name }) => name === 'fail');
+    const [served] = rowsOf(reports.came, 'compute').filter(({ name, count }) => name === 'fail' && count > 0);
     expect(served).to.deep.include({ direction: 'process', operation: 'serve', exchange: 'posthorn', count: 1 });
     expect(served?.errors).to.deep.equal({ TypeError: 1 });
   });
@@ -219,6 +222,17 @@ describe('reporting telemetry', () => {
     expect(report?.dropped.failures).to.equal(3);
     expect(warnings).to.have.length(1);
     expect(warnings[0]).to.include('telemetry could not be sent');
+  });
+
+  it('goes on after a report that the broker did not confirm in time', async () => {
+    const reports = await listen<TelemetryReport>(REPORTS);
+    const transport = await open();
+    const cause = new TimeoutError('the confirmation', 100);
+    const send = sinon.stub(transport, 'send').callThrough();
+    send.onFirstCall().rejects(new OutcomeUnknownError('sending', { cause }));
+    reportTelemetry(transport, { service: 'slow', everyMs: 100 });
+    const [report] = await reports.until((all) => all.length > 0);
+    expect(report?.dropped.failures).to.equal(1);
   });
 
   it('counts as a failure what it cannot count, and ends nobody over it', async () => {

@@ -242,6 +242,22 @@ export function describeDeadlines(transport: TransportHarness): void {
       expect(await client.call({}, 'work')).to.equal('done');
     });
 
+    it('N-20: a caller that stalls does not take that for silence of the server', async () => {
+      await using lab = new Lab(transport);
+      const started = deferred();
+      const work = (): Promise<string> => {
+        started.resolve();
+        return pause(700, 'done');
+      };
+      await lab.serve({ work });
+      const client = await lab.client({ monitorMs: 300, timeoutMs: 60_000 });
+      const calling = client.call({}, 'work');
+      await started.promise;
+      // Blocks the event loop: nothing is read, and then all timers are due at once.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+      expect(await calling).to.equal('done');
+    });
+
     it('N-20: a server that dies in the middle of a call ends it after one silent monitor interval', async () => {
       await using lab = new Lab(transport);
       const doomed = await lab.connect();

@@ -115,7 +115,6 @@ async function asked(transport: Transport, ask: () => Promise<unknown>): Promise
 class Steps {
   readonly all: SpanRecord[] = [];
   traceId: string | undefined;
-  lastAt: number | undefined;
 
   constructor(traceId: string | undefined) {
     this.traceId = traceId;
@@ -124,7 +123,6 @@ class Steps {
   readonly take = (span: SpanRecord): void => {
     this.traceId ??= span.traceId;
     if (span.traceId !== this.traceId || this.all.length >= MOST_STEPS) return;
-    this.lastAt = performance.now();
     this.all.push(span);
   };
 }
@@ -142,13 +140,14 @@ async function quiet(steps: Steps, { ended }: Feed, { timeoutMs, quietMs }: Wait
   const { signal } = end;
   void stopped().then(() => end.abort());
   void ended.then(() => end.abort());
-  const began = performance.now();
-  while (!signal.aborted) {
-    const until = steps.lastAt === undefined ? began + timeoutMs : Math.max(began, steps.lastAt) + quietMs;
-    const leftMs = until - performance.now();
-    if (leftMs <= 0) return;
-    // In slices, as the first step changes what is waited for.
-    await pause(Math.min(leftMs, 50), undefined, { signal }).catch(() => undefined);
+  let known = steps.all.length;
+  let leftMs = known === 0 ? timeoutMs : quietMs;
+  // In slices, so that a stall of this process, which hears nothing meanwhile, counts as one of them.
+  while (leftMs > 0 && !signal.aborted) {
+    const sliceMs = Math.min(leftMs, 50);
+    await pause(sliceMs, undefined, { signal }).catch(() => undefined);
+    leftMs = steps.all.length === known ? leftMs - sliceMs : quietMs;
+    known = steps.all.length;
   }
 }
 
