@@ -42,7 +42,7 @@ export async function runEchoExample(url: string): Promise<readonly string[]> {
   if (url.startsWith('memory:')) return await ended(await runProgram([echoServer, echoClient], args));
   const server = await runProgram([echoServer], args);
   try {
-    await waitFor('the server to be ready', () => server.lines.includes('ready') || server.process.ended);
+    await waitFor('the server to be ready', () => server.lines.includes('ready') || server.process.ended, 30_000);
     if (server.process.ended !== undefined) return await ended(server);
     return [...server.lines, ...(await ended(await runProgram([echoClient], args)))];
   } finally {

@@ -12,7 +12,8 @@ import { waitFor } from '../src/wait-for.ts';
 const GREETING = 'Hello, Posthorn!';
 const shiftedClock = fileURLToPath(new URL('../src/shifted-clock.ts', import.meta.url));
 
-describe('the echo example', () => {
+describe('the echo example', function () {
+  this.timeout(60_000);
   const programs: RunningProgram[] = [];
   const run = async (...args: Parameters<typeof runProgram>): Promise<RunningProgram> => {
     const program = await runProgram(...args);
@@ -56,7 +57,7 @@ describe('the echo example', () => {
         env?: Readonly<Record<string, string>>,
       ): Promise<RunningProgram> => {
         const server = await run(files, [broker.url, topic], env);
-        await waitFor('the server to be ready', () => server.lines.includes('ready') || server.process.ended);
+        await waitFor('the server to be ready', () => server.lines.includes('ready') || server.process.ended, 30_000);
         expect(server.process.ended, server.process.tail.join('\n')).to.equal(undefined);
         return server;
       };

@@ -103,7 +103,7 @@ describe('messaging on RabbitMQ', function () {
     cutOff({ policy: 'wait', timeoutMs: 100 }, async (publish) => {
       const begun = performance.now();
       expect(await outcomes(numbers(3).map(publish))).to.deep.equal(['TIMEOUT', 'TIMEOUT', 'TIMEOUT']);
-      expect(performance.now() - begun).to.be.within(95, 2_000);
+      expect(performance.now() - begun).to.be.within(95, 5_000);
     }));
 
   it('G-30: buffer: the newest go out when the broker is back, the others are dropped, and told', () =>

@@ -243,12 +243,12 @@ describe('services on RabbitMQ', function () {
       requests: {
         async world() {
           began.resolve();
-          await pause(3_500);
+          await pause(6_500);
           ended.resolve();
         },
       },
     };
-    const transport = await open('?heartbeatMs=1000');
+    const transport = await open('?heartbeatMs=2000');
     await serve({ services: [slow] }, transport);
     const client = serviceClient<Remotes>(await open(), { discovery: discovery(), source: 'script' });
     await client.test_world.world({ b: '' }).cast();

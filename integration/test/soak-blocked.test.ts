@@ -90,7 +90,7 @@ describe('RabbitMQ: a broker that is blocked', function () {
         outcomeOf(send(transport, mailbox, `late ${index}`, { timeoutMs: 300 })),
       ),
     );
-    expect(performance.now() - begun).to.be.within(290, 1_500);
+    expect(performance.now() - begun).to.be.within(290, 5_000);
     expect(new Set(failed)).to.deep.equal(new Set(['TIMEOUT']));
     const waiting = ['first', 'second'].map((text) => send(transport, mailbox, text));
 
@@ -151,7 +151,7 @@ describe('RabbitMQ: a broker that is blocked', function () {
     const sending = outcomeOf(send(transport, mailbox, 'never'));
     const begun = performance.now();
     await transport.close({ timeoutMs: 500 });
-    expect(performance.now() - begun).to.be.below(1_500);
+    expect(performance.now() - begun).to.be.below(5_000);
     expect(await sending).to.equal('CLOSED');
     expect(transport.status.state).to.equal('closed');
     await alarm.clear();

@@ -5,9 +5,9 @@ import { connectQuietly, needRabbit } from '../src/rabbit-lab.ts';
 import { recordingLogger } from '../src/recording-logger.ts';
 import { waitFor } from '../src/wait-for.ts';
 
-const HEARTBEAT_MS = 2_000;
+const HEARTBEAT_MS = 4_000;
 /** Longer than the driver lets its peer be silent, shorter than the broker lets us. */
-const STALL_MS = 3_300;
+const STALL_MS = 6_600;
 
 describe('RabbitMQ: an event loop that is blocked', () => {
   it('is warned of, and is not taken for a broker that has gone silent', async function () {

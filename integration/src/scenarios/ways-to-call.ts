@@ -27,7 +27,7 @@ const EXCHANGE = 'ways-to-call';
 const TOPIC = 'test';
 const SERVERS = ['server1', 'server2'];
 /** Work that takes longer than servers may be silent. */
-const LONG = { workMs: 2_500, monitorMs: 2_000 };
+const LONG = { workMs: 3_500, monitorMs: 3_000 };
 
 /** An error that both sides know. */
 class NotFound extends Error {}

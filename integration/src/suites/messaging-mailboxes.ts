@@ -42,23 +42,24 @@ export function describeMailboxes(transport: TransportUnderTest): void {
 
   it('M-07, M-10: a mailbox that nobody reads goes when its time is over, and comes back with the next message', async () => {
     await using lab = new MessagingLab(transport);
-    const mailbox = await lab.mailbox({ expiresMs: 300 });
+    await lab.serving();
+    const mailbox = await lab.mailbox({ expiresMs: 1_000 });
     await mailbox.publish(plain('lost with it'));
     await waitFor('the mailbox to go', async () => (await exists(lab)) === false);
     await mailbox.publish(plain('kept anew'));
     const heard = new Heard();
-    await lab.read(heard, { retention: { expiresMs: 300 } });
+    await lab.read(heard, { retention: { expiresMs: 1_000 } });
     await heard.first(1);
     expect(heard.payloads).to.deep.equal(['kept anew']);
   });
 
   it('M-07: a mailbox is kept while it is read, however long', async () => {
     await using lab = new MessagingLab(transport);
-    const retention = { expiresMs: 200 };
+    const retention = { expiresMs: 500 };
     const heard = new Heard();
     const reader = await lab.read(heard, { retention });
     const opened = performance.now();
-    await waitFor('four times its time', () => performance.now() > opened + 800);
+    await waitFor('three times its time', () => performance.now() > opened + 1_500);
     expect(await exists(lab)).to.equal(true);
     await (await lab.mailbox(retention)).publish(plain('still here'));
     await waitFor('the message', () => heard.payloads.includes('still here'));

@@ -178,8 +178,10 @@ export function describePublishing(transport: TransportUnderTest): void {
     await lab.hear(heard, { verify: { verifier: key } });
     const publisher = await lab.publisher({ signer: key });
     const before = performance.now();
-    await publisher.publish(plain('later'), { key: 'a.b', delayMs: 300, ttlMs: 100 });
-    await publisher.publish(plain('now'));
+    await Promise.all([
+      publisher.publish(plain('later'), { key: 'a.b', delayMs: 300, ttlMs: 100 }),
+      publisher.publish(plain('now')),
+    ]);
     await heard.first(2);
     expect(performance.now() - before).to.be.at.least(298);
     expect(heard.all.map(({ payload, exchange, key: at }) => [payload, exchange, at])).to.deep.equal([
@@ -197,7 +199,8 @@ export function describePublishing(transport: TransportUnderTest): void {
     await publisher.publish(plain('short'), { ttlMs: 50 });
     await publisher.publish(plain('long'), { ttlMs: 60_000 });
     const published = performance.now();
-    await waitFor('the time to pass', () => performance.now() > published + 60);
+    // Brokers discard by timers, which fire late on a busy machine.
+    await waitFor('the time to pass', () => performance.now() > published + 550);
     await lab.hear(heard, { group: lab.group, orderBy: () => 'one by one' });
     await publisher.publish(plain('fence'));
     expect(await heard.before('fence')).to.deep.equal(['long']);

@@ -305,7 +305,7 @@ export function describeSubscribing(transport: TransportUnderTest): void {
     const batches: number[][] = [];
     let fails = true;
     const subscriber = await lab.subscriber({ group: lab.group, retry: { limit: 3, minDelayMs: 20 } });
-    subscriber.on(Counter, { size: 3, maxAgeMs: 200 }, (messages) => {
+    subscriber.on(Counter, { size: 3, maxAgeMs: 1_000 }, (messages) => {
       batches.push(messages.map(({ payload }) => payload.volume).toSorted());
       if (fails) {
         fails = false;
@@ -314,7 +314,7 @@ export function describeSubscribing(transport: TransportUnderTest): void {
     });
     await subscriber.start();
     const publisher = await lab.publisher();
-    for (const n of numbers(3)) await publisher.publish(new Counter('cpu', n));
+    await Promise.all(numbers(3).map((n) => publisher.publish(new Counter('cpu', n))));
     await waitFor('the batch, twice', () => batches.flat().length === 6);
     await publisher.publish(new Counter('cpu', 3));
     await waitFor('the last one', () => batches.flat().length === 7);

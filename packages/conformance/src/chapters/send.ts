@@ -182,8 +182,8 @@ export function send(suite: Suite): void {
     const to = anycast();
     const box = await kit.open(driver, to);
     await kit.send(driver, to, 'early');
-    await kit.send(driver, to, 'quick', { timeoutMs: 500 });
-    await lifetime(550);
+    await kit.send(driver, to, 'quick', { timeoutMs: 1_500 });
+    await lifetime(1_550);
     await kit.send(driver, to, 'late');
     expect(await box.textsOf(3)).to.deep.equal(['early', 'quick', 'late']);
   });

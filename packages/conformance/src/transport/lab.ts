@@ -75,9 +75,11 @@ export class Lab implements AsyncDisposable {
     }).start();
   }
 
-  /** A client of the lab's topic. */
+  /** A client of the lab's topic, whose reply address is open: short deadlines measure what follows. */
   async client<Api = UntypedApi>({ on, target, ...options }: LabClientOptions = {}): Promise<RPCClient<Api>> {
-    return new RPCClient<Api>(on ?? (await this.calling()), { target: { topic: this.topic, ...target }, ...options });
+    const transport = on ?? (await this.calling());
+    await transport.inbox.address();
+    return new RPCClient<Api>(transport, { target: { topic: this.topic, ...target }, ...options });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -104,7 +104,7 @@ export function describeIteration(transport: TransportHarness): void {
       void batches.push(batch.map(({ priority, eventType }) => `${priority} ${eventType}`).join(', '));
     await lab.listenInBatches(
       { info: tell, error: tell, filter: { eventType: 'kept' } },
-      { size: 2, maxAgeMs: 200 },
+      { size: 2, maxAgeMs: 60_000 },
       { pool: `${lab.topic}-pool` },
     );
     const notifier = await lab.notifier();
@@ -126,7 +126,7 @@ export function describeIteration(transport: TransportHarness): void {
           throw new Error('the database is full');
         },
       },
-      { size: 3, maxAgeMs: 500 },
+      { size: 3, maxAgeMs: 60_000 },
       { pool, retry: { limit: 2, minDelayMs: 20 } },
     );
     const notifier = await lab.notifier();

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Context, type Executor, newId, serial, type Transport } from '@posthorn/core';
 import type { CallInfo } from '@posthorn/rpc';
 import { expect } from 'chai';
-import { outcomeOf } from '../kit.ts';
+import { lifetime, outcomeOf } from '../kit.ts';
 import { waitFor } from '../wait-for.ts';
 import { deferred } from './deferred.ts';
 import { Lab } from './lab.ts';
@@ -65,6 +65,8 @@ export function describeDeadlines(transport: TransportHarness): void {
       await (await lab.serve(endpoint)).close();
       const client = await lab.client();
       expect(await outcomeOf(client.call({}, 'note', { n: 1 }, { timeoutMs: 200 }))).to.equal('TIMEOUT');
+      // Brokers count from when they have it, and discard by timers.
+      await lifetime(500);
       await client.cast({}, 'note', { n: 2 });
       await lab.serve(endpoint);
       await client.call({}, 'note', { n: 3 });
@@ -88,12 +90,12 @@ export function describeDeadlines(transport: TransportHarness): void {
       const client = await lab.client();
       const first = client.call({}, 'note', { n: 1 });
       await waitFor('the first to run', () => ran.length === 1);
-      const second = outcomeOf(client.call({}, 'note', { n: 2 }, { timeoutMs: 400 }));
+      const second = outcomeOf(client.call({}, 'note', { n: 2 }, { timeoutMs: 1_000 }));
       await waitFor('the second to wait', () => counter.submitted === 2);
       const arrived = performance.now();
       expect(await second).to.equal('TIMEOUT');
       // The server counts from the arrival, which is a little later than the client's start.
-      await waitFor('the time to be over for the server too', () => performance.now() > arrived + 410);
+      await waitFor('the time to be over for the server too', () => performance.now() > arrived + 1_010);
       gate.resolve();
       await first;
       await client.call({}, 'note', { n: 3 });
@@ -118,7 +120,7 @@ export function describeDeadlines(transport: TransportHarness): void {
       await using lab = new Lab(transport);
       const { endpoint, aborted } = hanging();
       await lab.serve(endpoint);
-      const calling = outcomeOf((await lab.client()).call({}, 'hang', {}, { timeoutMs: 300 }));
+      const calling = outcomeOf((await lab.client()).call({}, 'hang', {}, { timeoutMs: 1_000 }));
       expect(await calling).to.equal('TIMEOUT');
       expect(await aborted)
         .to.have.property('code')
@@ -181,7 +183,7 @@ export function describeDeadlines(transport: TransportHarness): void {
       await client.call({}, 'note', {}, { timeoutMs: 5_000 });
       await client.cast({}, 'note', {}, { timeoutMs: 5_000 });
       await waitFor('the cast', () => seen.length >= 2);
-      expect(seen[0]).to.be.within(3_000, 5_001);
+      expect(seen[0]).to.be.within(1_000, 5_001);
       expect(seen[1]).to.equal(undefined);
     });
 
@@ -237,8 +239,8 @@ export function describeDeadlines(transport: TransportHarness): void {
   describe('call monitoring', () => {
     it('N-20: a method that runs for longer than the monitor is kept alive by its server', async () => {
       await using lab = new Lab(transport);
-      await lab.serve({ work: () => pause(900, 'done') });
-      const client = await lab.client({ monitorMs: 300, timeoutMs: 60_000 });
+      await lab.serve({ work: () => pause(1_400, 'done') });
+      const client = await lab.client({ monitorMs: 600, timeoutMs: 60_000 });
       expect(await client.call({}, 'work')).to.equal('done');
     });
 
@@ -247,14 +249,14 @@ export function describeDeadlines(transport: TransportHarness): void {
       const started = deferred();
       const work = (): Promise<string> => {
         started.resolve();
-        return pause(700, 'done');
+        return pause(1_300, 'done');
       };
       await lab.serve({ work });
-      const client = await lab.client({ monitorMs: 300, timeoutMs: 60_000 });
+      const client = await lab.client({ monitorMs: 600, timeoutMs: 60_000 });
       const calling = client.call({}, 'work');
       await started.promise;
       // Blocks the event loop: nothing is read, and then all timers are due at once.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 900);
       expect(await calling).to.equal('done');
     });
 
@@ -268,7 +270,7 @@ export function describeDeadlines(transport: TransportHarness): void {
         return gate.promise;
       };
       await lab.serve({ work }, { on: doomed });
-      const client = await lab.client({ monitorMs: 400, timeoutMs: 60_000 });
+      const client = await lab.client({ monitorMs: 1_000, timeoutMs: 60_000 });
       const calling = rejectionOf(client.call({}, 'work'));
       await started.promise;
       await doomed.close({ timeoutMs: 1 });
@@ -276,7 +278,7 @@ export function describeDeadlines(transport: TransportHarness): void {
       const error = await calling;
       expect(error).to.have.property('code', 'TIMEOUT');
       expect(error.message).to.include('no sign of life');
-      expect(performance.now() - died).to.be.below(1_400);
+      expect(performance.now() - died).to.be.below(10_000);
       gate.resolve();
     });
 
@@ -289,18 +291,18 @@ export function describeDeadlines(transport: TransportHarness): void {
       const client = await lab.client({ monitorMs: 300, timeoutMs: 60_000 });
       const began = performance.now();
       expect(await outcomeOf(client.call({}, 'work'))).to.equal('TIMEOUT');
-      expect(performance.now() - began).to.be.within(290, 1_500);
+      expect(performance.now() - began).to.be.within(290, 10_000);
     });
 
     it('N-20: signs of life do not carry a call past its own time-out', async () => {
       await using lab = new Lab(transport);
       const { endpoint } = hanging();
       await lab.serve(endpoint);
-      const client = await lab.client({ monitorMs: 800, timeoutMs: 1_000 });
+      const client = await lab.client({ monitorMs: 1_200, timeoutMs: 1_500 });
       const began = performance.now();
       const error = await rejectionOf(client.call({}, 'hang'));
       expect(error.message).to.not.include('no sign of life');
-      expect(performance.now() - began).to.be.within(990, 2_500);
+      expect(performance.now() - began).to.be.within(1_490, 10_000);
     });
   });
 }

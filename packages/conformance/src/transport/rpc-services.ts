@@ -54,7 +54,7 @@ export function describeServices(transport: TransportHarness): void {
       const { endpoint, started, gate } = gated();
       await lab.serve(endpoint);
       const calling = await lab.calling();
-      await (await lab.client()).cast({}, 'wait');
+      await new RPCClient(calling, { target: { topic: lab.topic } }).cast({}, 'wait');
       await started;
       gate.resolve();
       expect(calling.inbox.name).to.equal(undefined);
@@ -110,7 +110,7 @@ export function describeServices(transport: TransportHarness): void {
         },
       });
       const calling = await lab.calling();
-      await (await lab.client()).cast({}, 'fail');
+      await new RPCClient(calling, { target: { topic: lab.topic } }).cast({}, 'fail');
       await waitFor('the error to be logged', () => lab.logged('error').length > 0);
       expect(lab.logged('error').map(({ message }) => message)).to.deep.equal(['fail failed: out of disk']);
       expect(calling.inbox.name).to.equal(undefined);

@@ -167,7 +167,7 @@ export function describeStreams(transport: TransportHarness): void {
       await using lab = new Lab(transport);
       const { endpoint, aborted } = hanging(['one', 'two']);
       await lab.serve(endpoint);
-      const stream = (await lab.client()).stream({}, 'hang', {}, { timeoutMs: 600 });
+      const stream = (await lab.client()).stream({}, 'hang', {}, { timeoutMs: 1_500 });
       expect(await outcomeOf(stream.result)).to.equal('TIMEOUT');
       const reader = stream[Symbol.asyncIterator]();
       expect((await reader.next()).value).to.equal('one');
@@ -183,7 +183,7 @@ export function describeStreams(transport: TransportHarness): void {
       await using lab = new Lab(transport);
       const { endpoint, ended } = counter();
       await lab.serve(endpoint);
-      const stream = (await lab.client()).stream({}, 'count', {}, { timeoutMs: 600 });
+      const stream = (await lab.client()).stream({}, 'count', {}, { timeoutMs: 1_500 });
       expect((await rejectionOf(stream.result)).message).to.include('whose progress was not read, timed out');
       await ended;
     });
@@ -194,7 +194,7 @@ export function describeStreams(transport: TransportHarness): void {
       await lab.serve(endpoint);
       const doomed = await lab.connect();
       // Where nobody tells that the reply address is gone, it is the deadline that does it.
-      const client = await lab.client({ on: doomed, monitorMs: 400, timeoutMs: 5_000 });
+      const client = await lab.client({ on: doomed, monitorMs: 1_500, timeoutMs: 5_000 });
       const stream = client.stream({}, 'count', {}, { window: 4 });
       await waitFor('the producer to wait', () => state.made === 5);
       await doomed.close();
@@ -252,7 +252,7 @@ export function describeStreams(transport: TransportHarness): void {
       });
       const client = await lab.client();
       expect(await client.call({}, 'install')).to.equal('done');
-      expect(await outcomeOf(client.call({}, 'count', {}, { timeoutMs: 300 }))).to.equal('TIMEOUT');
+      expect(await outcomeOf(client.call({}, 'count', {}, { timeoutMs: 1_000 }))).to.equal('TIMEOUT');
       await ended;
     });
 
@@ -298,11 +298,11 @@ export function describeStreams(transport: TransportHarness): void {
           return 'done';
         },
       });
-      const stream = (await lab.client({ monitorMs: 300 })).stream({}, 'install');
+      const stream = (await lab.client({ monitorMs: 600 })).stream({}, 'install');
       const reader = stream[Symbol.asyncIterator]();
       await reader.next();
       const begun = performance.now();
-      await waitFor('three monitors to pass', () => performance.now() > begun + 900);
+      await waitFor('two monitors to pass', () => performance.now() > begun + 1_300);
       gate.resolve();
       expect((await reader.next()).value).to.equal('almost');
       expect(await stream.result).to.equal('done');
