@@ -50,7 +50,7 @@ await notifier.info({}, 'instance.create.end', { id: 'i-1' });
 await new NotificationListener(transport, {
   targets: [{ topic: 'samples' }],
   pool: 'metering',
-  batch: { size: 2, maxAgeMs: 2_000 },
+  batch: { size: 2, maxAgeMs: 10_000 },
   endpoints: [{ sample: (notifications) => console.log('a batch of', notifications.length) }],
 }).start();
 // #endregion batch

@@ -98,7 +98,7 @@ try {
 // #endregion failures
 
 // #region gather
-const replies = await images.gather({}, 'status', {}, { min: 1, max: 2, timeoutMs: 2_000 });
+const replies = await images.gather({}, 'status', {}, { min: 1, max: 2, timeoutMs: 5_000 });
 for (const { server: name, value, error } of replies.toSorted((a, b) => a.server.localeCompare(b.server)))
   console.log(error ? `${name}: ${error.message}` : `${name}: ${value.free} GB free`);
 // #endregion gather
@@ -111,7 +111,7 @@ const { digest } = await fetching.result;
 console.log(digest);
 
 // #region cancel
-const impatience = AbortSignal.timeout(1_000);
+const impatience = AbortSignal.timeout(10_000);
 await images.call({}, 'find', { name: 'debian' }, { signal: impatience, timeoutMs: 30_000 });
 // #endregion cancel
 

@@ -71,8 +71,7 @@ describe('the site', function () {
 
   const visit = async (page: Page, path: string, problems: string[]): Promise<Visit> => {
     await page.goto(origin + path, { waitUntil: 'load' });
-    // A tab in the background draws no frames, by which it would look.
-    await page.waitForFunction(() => '__vue_app__' in (document.querySelector('#app') ?? {}), { polling: 20 });
+    await alive(page);
     const seen = await page.evaluate(() => ({
       url: location.href,
       links: [...document.querySelectorAll('a[href]')].map((link) => (link as HTMLAnchorElement).href),
@@ -116,6 +115,7 @@ describe('the site', function () {
   it('finds the page about gather', async () => {
     const page = await opened(DESKTOP);
     await page.goto(origin, { waitUntil: 'load' });
+    await alive(page);
     await page.locator('.DocSearch-Button').click();
     await page.locator('.search-input').fill('gather');
     await page.locator('.result[href^="/rpc#"]').click();
@@ -124,6 +124,12 @@ describe('the site', function () {
     await page.close();
   });
 });
+
+/** Resolves when the page does what is clicked. */
+async function alive(page: Page): Promise<void> {
+  // A tab in the background draws no frames, by which it would look.
+  await page.waitForFunction(() => '__vue_app__' in (document.querySelector('#app') ?? {}), { polling: 20 });
+}
 
 /** What goes wrong on the page from now on. */
 function problemsOf(page: Page): string[] {

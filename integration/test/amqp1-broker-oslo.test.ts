@@ -64,8 +64,8 @@ describe('Python peers over posthorn broker', () => {
 
       it('hear heartbeats of a call that takes longer than their silence may', async function () {
         this.timeout(20_000);
-        const slow = { topic, method: 'slow', args: { seconds: 3 }, timeout: 15, monitor: 2 };
-        expect(await client.call(slow)).to.equal(3);
+        const slow = { topic, method: 'slow', args: { seconds: 5 }, timeout: 15, monitor: 4 };
+        expect(await client.call(slow)).to.equal(5);
       });
 
       it('cast to one of the servers', async () => {

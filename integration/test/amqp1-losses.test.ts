@@ -59,6 +59,7 @@ for (const { name, find } of rabbitVersions().filter((one) => one.name !== 'Rabb
       const mailbox = newMailbox();
       const texts = await listen(transport, mailbox);
       await send(transport, mailbox, 'before');
+      await waitFor('the first', () => texts.length === 1);
       await api.closeConnectionsNamed(connectionName);
       await waitFor('the loss', () => states.includes('disconnected'));
       await send(transport, mailbox, 'after');

@@ -158,12 +158,12 @@ for (const candidate of osloAmqp1Candidates)
     });
 
     it('hears signs of life of a call that takes longer than the silence that it allows', async () => {
-      const slow = { topic, method: 'slow', args: { ms: 3_000 }, timeout: 15, monitor: 2 };
+      const slow = { topic, method: 'slow', args: { ms: 5_000 }, timeout: 20, monitor: 4 };
       expect(await python.call(slow)).to.equal('slept');
     });
 
     it('tells the server how long it waits', async () => {
-      const error = await rejection(python.call({ topic, server: 'one', method: 'deadline', timeout: 1 }));
+      const error = await rejection(python.call({ topic, server: 'one', method: 'deadline', timeout: 3 }));
       expect(error).to.be.instanceOf(OsloError).with.property('class', 'MessagingTimeout');
       await endpoints.get('one')?.given.promise;
     });

@@ -118,17 +118,20 @@ for (const candidate of osloAmqp1Candidates)
     });
 
     it('hears signs of life of a call that takes longer than the silence that it allows', async () => {
-      const monitored = client.prepare({ monitorMs: 2_000 });
-      expect(await monitored.call({}, 'slow', { seconds: 3 })).to.equal(3);
+      const monitored = client.prepare({ monitorMs: 4_000 });
+      expect(await monitored.call({}, 'slow', { seconds: 5 })).to.equal(5);
     });
 
     it('gives up a call at its deadline', async () => {
-      const error = await rejection(client.call({}, 'slow', { seconds: 1 }, { timeoutMs: 200 }));
+      const error = await rejection(client.call({}, 'slow', { seconds: 10 }, { timeoutMs: 200 }));
       expect(error).to.be.instanceOf(MessagingError).with.property('code', 'TIMEOUT');
     });
 
     it(`${candidate.multicast ? 'is told at once' : 'waits in vain'} when nobody serves a topic`, async () => {
-      const nobody = new RPCClient(transport, { target: { topic: newId() }, timeoutMs: 500 });
+      const nobody = new RPCClient(transport, {
+        target: { topic: newId() },
+        timeoutMs: candidate.multicast ? 10_000 : 500,
+      });
       const error = await rejection(nobody.call({}, 'echo', {}));
       expect(error).to.have.property('code', candidate.multicast ? 'UNROUTABLE' : 'TIMEOUT');
     });

@@ -63,7 +63,7 @@ for (const candidate of rabbitVersions().filter(({ name }) => name !== OLD)) {
       expect(await rejection(client().call({}, 'boom', { text: 'no' })))
         .to.be.instanceOf(RemoteError)
         .with.property('type', 'builtins.ValueError');
-      expect(await client().prepare({ monitorMs: 2_000 }).call({}, 'slow', { seconds: 3 })).to.equal(3);
+      expect(await client().prepare({ monitorMs: 4_000 }).call({}, 'slow', { seconds: 5 })).to.equal(5);
     });
 
     it('Python calls Node, and gets results and errors', async () => {
@@ -114,6 +114,9 @@ for (const candidate of rabbitVersions().filter(({ name }) => name !== OLD)) {
       const heard = new Heard();
       const options = { targets: [{ topic }], endpoints: [heard.endpoint], pool };
       await using _ = await new NotificationListener(transport, options).start();
+      // Python declares when it starts, and consumes in a thread of its own.
+      const group = { kind: 'group', name: pool } as const;
+      await waitFor('both to consume', async () => (await transport.inspect(group))?.consumers === 2);
       const notifier = new Notifier(transport, { publisherId: 'p', topics: [topic] });
       const events = Array.from({ length: 20 }, (_, n) => `event-${n}`);
       for (const event of events) await notifier.info({}, event, {});

@@ -179,6 +179,9 @@ for (const candidate of rabbitVersions()) {
       await listen(heard.dashboard, { pool: dashboard, executor: serial() });
       const shared = await pythonListens({ pool: metering });
       const own = await pythonListens({ pool: `${topic}-own` });
+      // Python declares when it starts, and consumes in a thread of its own.
+      const group = { kind: 'group', name: metering } as const;
+      await waitFor('both to consume', async () => (await transport.inspect(group))?.consumers === 2);
       const events = Array.from({ length: 20 }, (_, n) => `event-${n}`);
       for (const [n, event] of events.entries()) {
         const priority = n % 2 === 0 ? 'info' : 'error';
@@ -220,7 +223,7 @@ for (const candidate of rabbitVersions()) {
     });
 
     it('Python takes what Node tells in batches', async () => {
-      const listener = await pythonListens({ batch: { size: 10, seconds: 2 } });
+      const listener = await pythonListens({ batch: { size: 10, seconds: 5 } });
       const events = Array.from({ length: 25 }, (_, n) => `event-${n}`);
       for (const event of events) await notifier().info({}, event, {});
       await waitFor('all', () => listener.events.length >= events.length, 20_000);
@@ -235,7 +238,7 @@ for (const candidate of rabbitVersions()) {
       const listener = await new NotificationListener(transport, {
         targets: [{ topic }],
         endpoints: [{ info }],
-        batch: { size: 10, maxAgeMs: 1_000 },
+        batch: { size: 10, maxAgeMs: 5_000 },
       }).start();
       opened.push(listener);
       const events = Array.from({ length: 25 }, (_, n) => `event-${n}`);

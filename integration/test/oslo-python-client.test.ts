@@ -281,13 +281,13 @@ for (const candidate of rabbitVersions()) {
       await using tap = await PublishTap.open(place.vhost);
       const endpoint = new Plain('own');
       await using server = await serve(endpoint, { via: tap.port });
-      // The third sign of life comes after three seconds: later than the monitor alone would wait.
+      // The third sign of life comes after six seconds: later than the monitor alone would wait.
       endpoint.mayEnd = tap
         .next(isHeartbeat)
         .then(() => tap.next(isHeartbeat))
         .then(() => tap.next(isHeartbeat));
       const { topic } = server;
-      expect(await call('slow', { topic, monitor: 2, timeout: 60 })).to.equal('ended {}');
+      expect(await call('slow', { topic, monitor: 4, timeout: 60 })).to.equal('ended {}');
     });
 
     it('gets no sign of life that it did not ask for, and none after the answer', async () => {
@@ -318,12 +318,12 @@ for (const candidate of rabbitVersions()) {
       const endpoint = new Plain('own');
       endpoint.mayEnd = new Promise(() => undefined);
       await using server = await serve(endpoint, { via: tap.port });
+      const called = performance.now();
       const ended = failure('slow', { topic: server.topic, monitor: 2, timeout: 60 });
       await endpoint.begun.promise;
       tap.proxy.freeze();
-      const silentSince = performance.now();
       expect((await ended).class).to.equal('MessagingTimeout');
-      expect(performance.now() - silentSince).to.be.within(1_000, 4_000);
+      expect(performance.now() - called).to.be.within(2_000, 20_000);
       tap.proxy.cut();
     });
 

@@ -154,13 +154,13 @@ for (const candidate of rabbitVersions()) {
     });
 
     it('waits for a long method that shows signs of life', async () => {
-      const monitored = client.prepare({ monitorMs: 2_000, timeoutMs: 60_000 });
-      expect(await monitored.call({}, 'slow', { seconds: 4 })).to.equal(4);
+      const monitored = client.prepare({ monitorMs: 4_000, timeoutMs: 60_000 });
+      expect(await monitored.call({}, 'slow', { seconds: 6 })).to.equal(6);
     });
 
     it('gives up at the timeout, signs of life or not', async () => {
       const error = await rejection(
-        client.prepare({ timeoutMs: 500, monitorMs: 2_000 }).call({}, 'slow', { seconds: 2 }),
+        client.prepare({ timeoutMs: 500, monitorMs: 2_000 }).call({}, 'slow', { seconds: 10 }),
       );
       expect(error).to.be.instanceOf(MessagingError).with.property('code', 'TIMEOUT');
     });
@@ -178,7 +178,7 @@ for (const candidate of rabbitVersions()) {
       expect(await call)
         .to.be.instanceOf(MessagingError)
         .with.property('code', 'TIMEOUT');
-      expect(performance.now() - killed).to.be.below(3_500);
+      expect(performance.now() - killed).to.be.below(10_000);
     });
 
     it('reads replies that Python compressed', async () => {

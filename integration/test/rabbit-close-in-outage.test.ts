@@ -8,6 +8,7 @@ import { TcpProxy } from '../src/tcp-proxy.ts';
 
 describe('RabbitMQ: closing during an outage', () => {
   it('ends at once, and so do the calls that wait for the connection', async function () {
+    this.timeout(90_000);
     await using proxy = await TcpProxy.open(await needRabbit(this));
     const lost = deferred();
     const transport = await connectQuietly(rabbitUrl(await needRabbit(this), { port: proxy.port }), {

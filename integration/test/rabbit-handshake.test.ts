@@ -6,7 +6,7 @@ import { close, fakeBroker, type Script, secure, start, tune } from '../src/fake
 import { connectQuietly, rejection } from '../src/rabbit-lab.ts';
 
 const SECRET = 'never-in-an-error';
-const LIMIT_MS = 400;
+const LIMIT_MS = 1_000;
 const REFUSED = close(403, 'ACCESS_REFUSED - Login was refused');
 const NO_VHOST = close(530, 'NOT_ALLOWED - vhost / not found');
 const SHUTDOWN = close(320, 'CONNECTION_FORCED - broker forced connection closure');
@@ -41,7 +41,7 @@ describe('RabbitMQ: handshakes that go wrong', () => {
       expect(error.code, error.message).to.equal(code);
       expect(error.message).to.match(text).and.to.include(`127.0.0.1:${peer.port}`);
       expect(error.message).to.not.include(SECRET);
-      expect(performance.now() - begun).to.be.below(LIMIT_MS + 500);
+      expect(performance.now() - begun).to.be.below(5 * LIMIT_MS);
       expect(peer.accepted).to.equal(1);
     });
 
@@ -72,7 +72,7 @@ describe('RabbitMQ: handshakes that go wrong', () => {
     const client = new RPCClient(transport, { target: { topic: 't' }, timeoutMs: 300 });
     const begun = performance.now();
     expect((await rejection(client.call({}, 'm'))).code).to.equal('TIMEOUT');
-    expect(performance.now() - begun).to.be.within(290, 800);
+    expect(performance.now() - begun).to.be.within(290, 5_000);
     await transport.close({ timeoutMs: 200 });
   });
 });

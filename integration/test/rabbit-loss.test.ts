@@ -137,20 +137,20 @@ describe('RabbitMQ: lost connections', () => {
   });
 
   it('a peer that has gone silent is found out within two heartbeats, and all works again once it answers', async () => {
-    await using pair = await openPair('heartbeatMs=1000');
+    await using pair = await openPair('heartbeatMs=2000');
     const calls = await hang(pair);
     const begun = performance.now();
     pair.proxy.freeze();
     await expectUnknown(pair, calls);
-    expect(pair.lostAt() - begun).to.be.below(2_200);
+    expect(pair.lostAt() - begun).to.be.below(4_400);
     pair.proxy.thaw();
     await expectWorking(pair);
   });
 
   it('a quiet connection with a living peer is not taken for dead', async () => {
-    await using pair = await openPair('heartbeatMs=1000');
+    await using pair = await openPair('heartbeatMs=2000');
     const beats = new Promise<void>((resolve) => {
-      let left = 8; // four from each connection: two seconds and more of silence otherwise
+      let left = 8; // four from each connection: four seconds and more of silence otherwise
       pair.proxy.onFrame((frame, way) => {
         if (way === 'broker->client' && frame.kind === 'heartbeat' && --left === 0) resolve();
       });
@@ -179,7 +179,7 @@ describe('RabbitMQ: lost connections', () => {
       rejection(client.cast({}, 'run', { name: 'late cast' }, { timeoutMs: 200 })),
     ]);
     expect(late.map(({ code }) => code)).to.deep.equal(['TIMEOUT', 'TIMEOUT']);
-    expect(performance.now() - begun).to.be.within(195, 1_000);
+    expect(performance.now() - begun).to.be.within(195, 5_000);
     await proxy.accept();
     expect(await call).to.equal('call');
     await cast;

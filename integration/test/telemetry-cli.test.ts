@@ -147,7 +147,7 @@ describe('posthorn top and trace', function () {
         const placed = (direction: string, method: string): PlaceLoad | undefined =>
           snapshots()
             .flatMap(({ places: all }) => all)
-            .find((one) => one.direction === direction && one.name === method && one.perSecond > 5);
+            .findLast((one) => one.direction === direction && one.name === method && one.perSecond > 5);
         let calls = 0;
         // Ten calls in a turn and a failing one, one turn after the other, for as long as it takes.
         const load = (async () => {

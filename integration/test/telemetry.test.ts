@@ -92,7 +92,10 @@ describe('telemetry', function () {
       } finally {
         for (const transport of transports.toReversed()) await transport.close({ timeoutMs: 5_000 });
       }
-      expect(tracing.lines).to.deep.equal(BOOT.toSorted());
+      // The api asks whether the conductor is there until it is told.
+      const asked = new Set(reached('api', 'call', 'conductor', 'conductor', 'api: boot'));
+      const lines = tracing.lines.filter((line, index, all) => !asked.has(line) || all.indexOf(line) === index);
+      expect(lines).to.deep.equal(BOOT.toSorted());
       expect(tracing.traceIds).to.have.length(1);
       const system = name.startsWith('RabbitMQ') ? 'rabbitmq' : name.split(' ')[0];
       expect(tracing.values('messaging.system')).to.deep.equal([system]);

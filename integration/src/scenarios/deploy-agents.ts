@@ -41,7 +41,7 @@ import { Milestones } from './milestones.ts';
 const APIS = ['api-1', 'api-2'];
 const MACHINES = [1, 2, 3, 4, 5];
 /** The machine whose agent never comes: nobody waits long for it, and its mailbox is kept for as long as this. */
-const NEVER = { machine: 5, patienceMs: 2_000, mailboxMs: 3_000 };
+const NEVER = { machine: 5, patienceMs: 4_000, mailboxMs: 5_000 };
 const OTHERS = { patienceMs: 30_000, mailboxMs: 60_000 };
 /** The agent that loses its network. */
 const CUT_OFF = 'agent-2';

@@ -133,7 +133,7 @@ describe('the driver and what the broker takes away from it', () => {
     const subscription = await driver.subscribe([to], () => undefined);
     const begun = performance.now();
     await subscription.close();
-    expect(performance.now() - begun).to.be.below(2_000);
+    expect(performance.now() - begun).to.be.below(4_500);
   });
 
   it('asks the management node what waited, once a broker that was blocked opens its window', async () => {

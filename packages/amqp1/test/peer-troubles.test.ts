@@ -90,7 +90,8 @@ describe('the driver and the links that it sends by', () => {
   it('gives up at the deadline where the broker withholds its credit, and never writes that message', async () => {
     await using peer = await ScriptedPeer.open({ onReceiver: () => undefined });
     const driver = await peer.driver();
-    expect(await outcomeOf(driver.send(to, text('late'), { ...CONFIRM, timeoutMs: 50 }))).to.equal('TIMEOUT');
+    expect(await outcomeOf(driver.send(to, text('late'), { ...CONFIRM, timeoutMs: 500 }))).to.equal('TIMEOUT');
+    await until('the attach', () => peer.receivers.length === 1);
     const waiting = driver.send(to, text('patient'), CONFIRM);
     peer.receivers[0]?.add_credit(10);
     await waiting;
@@ -100,10 +101,9 @@ describe('the driver and the links that it sends by', () => {
   it('writes no more than there is credit for', async () => {
     await using peer = await ScriptedPeer.open({ onReceiver: (receiver) => receiver.add_credit(3) });
     const driver = await peer.driver();
-    const sending = ['a', 'b', 'c', 'd', 'e'].map((body) =>
-      driver.send(to, text(body), { ...CONFIRM, timeoutMs: 300 }),
-    );
-    const outcomes = await Promise.all(sending.map(outcomeOf));
+    const sending = ['a', 'b', 'c'].map((body) => driver.send(to, text(body), CONFIRM));
+    const late = ['d', 'e'].map((body) => driver.send(to, text(body), { ...CONFIRM, timeoutMs: 300 }));
+    const outcomes = await Promise.all([...sending, ...late].map(outcomeOf));
     expect(outcomes).to.deep.equal(['resolved', 'resolved', 'resolved', 'TIMEOUT', 'TIMEOUT']);
     peer.receivers[0]?.add_credit(10);
     await driver.send(to, text('later'), CONFIRM);
@@ -113,11 +113,12 @@ describe('the driver and the links that it sends by', () => {
   it('has no more messages without an outcome than the window, and fills it again after time-outs', async () => {
     await using peer = await ScriptedPeer.open({ onMessage: () => undefined });
     const driver = await peer.driver({ window: 4 });
-    const send = (): Promise<unknown> => outcomeOf(driver.send(to, text('x'), { ...CONFIRM, timeoutMs: 100 }));
+    const send = (): Promise<unknown> => outcomeOf(driver.send(to, text('x'), { ...CONFIRM, timeoutMs: 500 }));
     const first = await Promise.all(Array.from({ length: 6 }, send));
     expect(first.sort()).to.deep.equal(['TIMEOUT', 'TIMEOUT', 'UNKNOWN', 'UNKNOWN', 'UNKNOWN', 'UNKNOWN']);
-    expect(peer.messages).to.have.lengthOf(4);
+    await until('four', () => peer.messages.length >= 4);
     expect(await send()).to.equal('UNKNOWN');
+    await until('the fifth', () => peer.messages.length >= 5);
     expect(peer.messages).to.have.lengthOf(5);
   });
 

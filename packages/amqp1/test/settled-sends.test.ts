@@ -43,7 +43,7 @@ describe('messages that are settled when they are written', () => {
     const before = peer.messages.length;
     await Promise.all(Array.from({ length: 50 }, () => view?.send(to, message, { confirm: true })));
     await until('all', () => peer.messages.length === before + 50);
-    expect(await outcomeOf(driver.send(to, message, { confirm: true, timeoutMs: 50 }))).to.equal('UNKNOWN');
+    expect(await outcomeOf(driver.send(to, message, { confirm: true, timeoutMs: 500 }))).to.equal('UNKNOWN');
   });
 
   it('leave the driver itself as it was', async () => {

@@ -26,7 +26,7 @@ describe('the oslo wire over memory', () => {
     };
     const errors = { 'builtins.ValueError': ValueError };
     await new RPCServer(transport, { target: { topic, server: 'one' }, endpoints: [endpoint], errors }).start();
-    client = new RPCClient(transport, { target: { topic }, timeoutMs: 2_000 });
+    client = new RPCClient(transport, { target: { topic }, timeoutMs: 9_000 });
   });
 
   after(() => transport.close());

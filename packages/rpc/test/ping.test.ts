@@ -12,7 +12,7 @@ describe('waitUntilReady', () => {
     const server = new RPCServer(transport, { target: { topic: 't', server: 's' }, endpoints: [{ target, find }] });
     await server.start();
     const client = new RPCClient(transport, { target: { topic: 't', ...target }, versionCap: '2.3' });
-    await waitUntilReady(client, { timeoutMs: 1_000 });
+    await waitUntilReady(client, { timeoutMs: 9_000 });
     expect(logger.warn.args).to.deep.equal([]);
     expect(await client.call({}, 'find')).to.equal('img-1');
   });

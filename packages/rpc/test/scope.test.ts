@@ -40,7 +40,7 @@ describe('a context that cannot be restored', () => {
     };
     const target = { topic: 't', server: 's' };
     await new RPCServer(transport, { target, endpoints: [{ m: () => 1 }], serializer: { deserializeContext } }).start();
-    const call = new RPCClient(transport, { target: { topic: 't' } }).call({}, 'm', {}, { timeoutMs: 1_000 });
+    const call = new RPCClient(transport, { target: { topic: 't' } }).call({}, 'm', {}, { timeoutMs: 9_000 });
     expect(await rejection(call)).to.include({ code: 'REMOTE', type: 'RangeError', message: 'no such tenant' });
   });
 });

@@ -99,7 +99,7 @@ async function consuming(bench: Bench): Promise<Measured> {
   const { ms, signal } = bench;
   const backlog = await bench.receiver.inspect({ kind: 'group', name: bench.name }).catch(() => undefined);
   const enough = new AbortController();
-  const until = AbortSignal.any([signal, enough.signal, AbortSignal.timeout(WARM_MS + ms)]);
+  const until = AbortSignal.any([signal, enough.signal]);
   const ended = once(until, 'abort');
   let [count, first, last] = [0, 0, 0];
   const reader = subscriber(bench, () => {
@@ -109,7 +109,9 @@ async function consuming(bench: Bench): Promise<Measured> {
     if (backlog !== undefined && count >= backlog.ready) enough.abort();
   });
   await reader.start();
+  const timer = setTimeout(() => enough.abort(), WARM_MS + ms);
   await ended;
+  clearTimeout(timer);
   await reader.close({ timeoutMs: TIMEOUT_MS });
   const tookMs = Math.max(1, last - first);
   return { count, perSecond: Math.round((count * 1_000) / tookMs), p50Ms: 0, p99Ms: 0 };
