@@ -10,8 +10,7 @@ import {
 } from '@posthorn/core';
 import { errorOf } from './errors.ts';
 import { cancelAll, type OutgoingCall, type Pending, type Shared } from './outgoing.ts';
-
-const SILENT_STEPS = 8;
+import { Silence } from './silence.ts';
 
 /** A call that waits for its reply. There may be many: what it can learn from others, or need not keep, it does not hold. */
 export class PendingCall implements Pending {
@@ -24,10 +23,8 @@ export class PendingCall implements Pending {
   readonly #shared: Shared;
   #written = false;
   #partial: unknown;
-  readonly #silenceMs: number | undefined;
   /** Ends the call when the server has gone silent. */
-  #silence: NodeJS.Timeout | undefined;
-  #silentSteps = 0;
+  readonly #silence: Silence | undefined;
   #resolve: (value: unknown) => void = unset;
   #reject: (reason: unknown) => void = unset;
 
@@ -37,7 +34,7 @@ export class PendingCall implements Pending {
     this.timeoutMs = call.timeoutMs;
     if (call.signal !== undefined) this.signal = call.signal;
     this.#shared = shared;
-    this.#silenceMs = silenceMs;
+    this.#silence = silenceMs === undefined ? undefined : this.#monitor(silenceMs);
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -71,7 +68,7 @@ export class PendingCall implements Pending {
 
   beforeWrite(): boolean {
     this.#written = this.#shared.transport.inbox.has(this.id);
-    if (this.#written && this.#silenceMs !== undefined) this.#listen(this.#silenceMs);
+    if (this.#written) this.#silence?.begin();
     return this.#written;
   }
 
@@ -80,15 +77,15 @@ export class PendingCall implements Pending {
     const reply = codec.decodeReply(message);
     switch (reply.kind) {
       case 'progress':
-        this.#heard();
+        this.#silence?.heard();
         this.call.progress?.take({ ...reply, value: this.#restored(reply.value) });
         return false;
       case 'partial':
         this.#partial = reply.value;
-        this.#heard();
+        this.#silence?.heard();
         return false;
       case 'heartbeat':
-        this.#heard();
+        this.#silence?.heard();
         return false;
       case 'failure':
         this.call.progress?.complete();
@@ -96,14 +93,14 @@ export class PendingCall implements Pending {
       case 'result': {
         this.call.progress?.complete(reply.parts ?? 0);
         this.#resolve(this.#restored(reply.value ?? this.#partial ?? reply.value));
-        clearInterval(this.#silence);
+        this.#silence?.end();
         return true;
       }
     }
   }
 
   fail(reason: unknown): void {
-    clearInterval(this.#silence);
+    this.#silence?.end();
     ignorable(this.result);
     this.#reject(reason);
     if (!this.#written || this.call.progress?.cancel()) return;
@@ -117,18 +114,8 @@ export class PendingCall implements Pending {
     this.#shared.transport.inbox.fail(this.id, error);
   }
 
-  /** In steps, so that a stall of this process, which hears nothing meanwhile, counts as one of them. */
-  #listen(silenceMs: number): void {
-    this.#silence ??= setInterval(() => {
-      this.#silentSteps++;
-      if (this.#silentSteps === SILENT_STEPS)
-        this.giveUp(new TimeoutError(`${this.what}: no sign of life, and`, silenceMs));
-    }, silenceMs / SILENT_STEPS);
-  }
-
-  #heard(): void {
-    this.#silentSteps = 0;
-    this.#silence?.refresh();
+  #monitor(silenceMs: number): Silence {
+    return new Silence(silenceMs, () => this.giveUp(new TimeoutError(`${this.what}: no sign of life, and`, silenceMs)));
   }
 
   #restored(value: unknown): unknown {
