@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newId, silent, type Transport } from '@posthorn/core';
+import { type Context, newId, silent, type Transport } from '@posthorn/core';
 import { RPCClient, RPCServer } from '@posthorn/rpc';
 import { propagation, reportTelemetry } from '@posthorn/telemetry';
 import { expect } from 'chai';
@@ -30,6 +30,11 @@ async function written(args: readonly string[]): Promise<{ readonly text: string
   } finally {
     for (const stub of stubs) stub.restore();
   }
+}
+
+/** Blocks the event loop: nothing is read, and then all timers are due at once. */
+function block(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
 }
 
 describe('posthorn trace, in one process', () => {
@@ -72,6 +77,20 @@ describe('posthorn trace, in one process', () => {
     expect(error).to.include({ code: 'REMOTE' });
     expect(text).to.match(/│◀┄+ ✗ REMOTE: no such thing ┄+┤/);
     expect(svg()).to.include('<g class="failed">').and.include('no such thing');
+  });
+
+  it('does not take a stall of its own for the end of the steps', async () => {
+    const client = new RPCClient(transport, { target: { topic: 'compute' } });
+    const later = (context: Context): void => {
+      setTimeout(() => {
+        void client.cast(context, 'reboot', {});
+        block();
+      }, 60);
+    };
+    const target = { topic: 'later', server: 'one' };
+    await new RPCServer(transport, { target, endpoints: [{ later }] }).start();
+    const { text } = await written(['trace', url, 'call', 'later', 'later', '--wait', '200ms']);
+    expect(text).to.include('cast reboot');
   });
 
   it('tells the result and each step as JSON', async () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { stderr, stdout } from 'node:process';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import type { Transport } from '@posthorn/core';
 import { stringifyPythonJson } from '@posthorn/oslo';
 import { RPCClient } from '@posthorn/rpc';
@@ -146,6 +146,7 @@ async function quiet(steps: Steps, { ended }: Feed, { timeoutMs, quietMs }: Wait
   while (leftMs > 0 && !signal.aborted) {
     const sliceMs = Math.min(leftMs, 50);
     await pause(sliceMs, undefined, { signal }).catch(() => undefined);
+    await turn(); // in which sockets are read
     leftMs = steps.all.length === known ? leftMs - sliceMs : quietMs;
     known = steps.all.length;
   }
