@@ -26,8 +26,8 @@ describe('bench tavrida', function () {
     broker = found;
   });
 
-  const measure = async (...args: readonly string[]): Promise<Line[]> => {
-    const { code, out, err } = await bench(...args, '--url', broker.url, '--json');
+  const measure = async (seconds: number, ...args: readonly string[]): Promise<Line[]> => {
+    const { code, out, err } = await bench(...args, '--url', broker.url, '--seconds', `${seconds}`, '--json');
     expect({ code, err }).to.deep.equal({ code: 0, err: '' });
     return out
       .trimEnd()
@@ -37,7 +37,7 @@ describe('bench tavrida', function () {
 
   for (const [scenario, rows] of Object.entries(ROWS))
     it(`T-50: ${scenario} prints the document's rows and its figures beside ours`, async () => {
-      const lines = await measure(scenario, '--load', 'backlog:2000', '--seconds', '10');
+      const lines = await measure(10, scenario, '--load', 'backlog:2000');
       expect(lines.map(({ row }) => row)).to.deep.equal(rows);
       for (const line of lines) {
         expect(line).to.include({ scenario, engine: 'concurrent', lane: 'split', load: 'backlog:2000' });
@@ -52,32 +52,14 @@ describe('bench tavrida', function () {
 
   it('T-35: tavrida-3 shows that with shared lanes answers wait behind requests', async () => {
     const answered = async (lane: string): Promise<number> => {
-      const lines = await measure(
-        'tavrida-3',
-        '--lane',
-        lane,
-        '--engine',
-        'serial',
-        '--load',
-        'backlog:10000',
-        '--seconds',
-        '2',
-      );
+      const lines = await measure(2, 'tavrida-3', '--lane', lane, '--engine', 'serial', '--load', 'backlog:10000');
       return Number(lines[2]?.['perRequest']);
     };
     expect(await answered('shared')).to.be.below((await answered('split')) / 2);
   });
 
   it('sends each message over a connection of its own where it is told to', async () => {
-    const [line] = await measure(
-      'tavrida-1',
-      '--load',
-      'per-message-connection',
-      '--engine',
-      'serial',
-      '--seconds',
-      '2',
-    );
+    const [line] = await measure(2, 'tavrida-1', '--load', 'per-message-connection', '--engine', 'serial');
     expect(line?.['connections']).to.be.above(Number(line?.['count']));
   });
 

@@ -3,6 +3,7 @@ import { Mailbox, Publisher, Subscriber } from '@posthorn/messaging';
 import { NotificationListener, Notifier } from '@posthorn/notify';
 import { RPCClient, RPCServer } from '@posthorn/rpc';
 import { expect } from 'chai';
+import { bestOfThree } from '../src/best-of-three.ts';
 import { deferred } from '../src/deferred.ts';
 import { FrameTap } from '../src/frame-counter.ts';
 import type { ManagementApi } from '../src/management.ts';
@@ -106,19 +107,17 @@ describe('RabbitMQ: what all that a process can be costs together', function () 
     await mix.round();
     const [client] = mix.clients;
     tap.proxy.latencyMs = FAR_MS;
-    const [written, confirmed]: [number[], number[]] = [[], []];
-    // The best of three: it is a claim of speed, and the machine may be busy with something else.
-    for (let round = 0; round < 3; round++) {
+    const [writtenMs, confirmedMs] = await bestOfThree(async () => {
       tap.reset();
       const begun = performance.now();
       const casts = Array.from({ length: CASTS }, (_, n) => client?.cast({}, 'note', { n }));
       await waitFor('all to be written', () => tap.counts()['client->broker basic.publish'] === CASTS);
-      written.push(performance.now() - begun);
+      const tookMs = performance.now() - begun;
       await Promise.all(casts);
-      confirmed.push(performance.now() - begun);
-    }
-    expect(Math.min(...written)).to.be.below(1_000);
-    expect(Math.min(...confirmed)).to.be.below(1_000 + 2 * FAR_MS);
+      return [tookMs, performance.now() - begun] as const;
+    });
+    expect(writtenMs).to.be.below(1_000);
+    expect(confirmedMs).to.be.below(1_000 + 2 * FAR_MS);
     tap.proxy.latencyMs = 0;
   });
 

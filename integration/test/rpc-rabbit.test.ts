@@ -2,6 +2,7 @@ import { type Context, newId, type Transport } from '@posthorn/core';
 import { RPCClient, RPCServer } from '@posthorn/rpc';
 import { expect } from 'chai';
 import { connect } from 'posthorn';
+import { bestOfThree } from '../src/best-of-three.ts';
 import { FrameTap } from '../src/frame-counter.ts';
 import type { ManagementApi } from '../src/management.ts';
 import { PublishTap } from '../src/publish-tap.ts';
@@ -102,17 +103,16 @@ for (const { name, find } of rabbitVersions())
       const client = new RPCClient(transport, { target: { topic } });
       await client.cast({}, 'echo');
       tap.proxy.latencyMs = 100;
-      const tookMs: number[] = [];
-      // The best of three: it is a claim of speed, and the machine may be busy with something else.
-      for (let round = 0; round < 3; round++) {
+      const [writtenMs] = await bestOfThree(async () => {
         tap.reset();
         const began = performance.now();
         const casts = Array.from({ length: 1_000 }, () => client.cast({}, 'echo'));
         await waitFor('all to be written', () => (tap.counts()['client->broker basic.publish'] ?? 0) >= 1_000);
-        tookMs.push(performance.now() - began);
+        const tookMs = performance.now() - began;
         await Promise.all(casts);
-      }
-      expect(Math.min(...tookMs)).to.be.below(1_000);
+        return [tookMs] as const;
+      });
+      expect(writtenMs).to.be.below(1_000);
     });
 
     it('R-10: 50 clients and 20 servers of a process share one connection', async () => {

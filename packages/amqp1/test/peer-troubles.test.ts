@@ -117,6 +117,7 @@ describe('the driver and the links that it sends by', () => {
     const first = await Promise.all(Array.from({ length: 6 }, send));
     expect(first.sort()).to.deep.equal(['TIMEOUT', 'TIMEOUT', 'UNKNOWN', 'UNKNOWN', 'UNKNOWN', 'UNKNOWN']);
     await until('four', () => peer.messages.length >= 4);
+    expect(peer.messages).to.have.lengthOf(4);
     expect(await send()).to.equal('UNKNOWN');
     await until('the fifth', () => peer.messages.length >= 5);
     expect(peer.messages).to.have.lengthOf(5);

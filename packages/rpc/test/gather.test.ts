@@ -22,7 +22,7 @@ describe('gather', () => {
 
   afterEach(async () => {
     sinon.restore();
-    for (const transport of opened.reverse()) await transport.close({ timeoutMs: 9_000 });
+    for (const transport of opened.reverse()) await transport.close({ timeoutMs: 1_000 });
   });
 
   const connect = async (wire: Wire = native(), faults = new MemoryFaults()): Promise<Transport> => {
